@@ -136,7 +136,7 @@ impl Decimal {
     }
 
     /// The complete `numeric`, byte for byte what PostgreSQL makes of this value and scale.
-    pub fn to_numeric(&self) -> EncodedNumeric {
+    pub fn to_numeric(self) -> EncodedNumeric {
         let mut groups = [0u16; MAX_GROUPS];
         let first = self.fill_groups(&mut groups);
         let mut kept = &groups[first..];
