@@ -12,7 +12,7 @@ WHERE inventory_perf.check_day($1)
     OR (e.part = 2 AND e.day >= (SELECT inventory_perf.base_month({ledger}, $1)) AND e.day <= $1)
     OR (e.part = 3 AND e.day <= $1))
 GROUP BY {keys e}
-HAVING sum(e.move_count) <> 0;
+HAVING inventory_perf.total(e.move_count) <> 0;
 END;
 COMMENT ON FUNCTION {stock_on}(date) IS 'stock of every key at the end of the day as_of; a key appears from its first movement on. Error 22004 for a null day';
 
@@ -29,7 +29,7 @@ SELECT {keys e},
        coalesce(sum(e.out_quantity) FILTER (WHERE e.day >= $1), 0),
        coalesce(sum(e.quantity) FILTER (WHERE e.day >= $1), 0),
        sum(e.quantity),
-       coalesce(sum(e.move_count) FILTER (WHERE e.day >= $1), 0)::bigint
+       inventory_perf.total(e.move_count) FILTER (WHERE e.day >= $1)
        {value:,
        coalesce(sum(e.value) FILTER (WHERE e.day IS NULL OR e.day < $1), 0),
        coalesce(sum(e.value) FILTER (WHERE e.day >= $1), 0),
@@ -40,7 +40,7 @@ WHERE inventory_perf.check_period($1, $2)
     OR (e.part = 2 AND e.day >= (SELECT inventory_perf.base_month({ledger}, $1)) AND e.day <= $2)
     OR (e.part = 3 AND e.day <= $2))
 GROUP BY {keys e}
-HAVING sum(e.move_count) <> 0;
+HAVING inventory_perf.total(e.move_count) <> 0;
 END;
 COMMENT ON FUNCTION {stock_period}(date, date) IS 'one row per key for the days from_date to to_date, both included: opening, in, out, net, closing, number of movements. Error 22004 for a null day, 22023 when from_date is after to_date';
 
@@ -79,7 +79,7 @@ FROM (
                 AND e.day <= $2)
             OR (e.part = 3 AND e.day <= $2))
         GROUP BY {keys e}
-        HAVING sum(e.move_count) <> 0
+        HAVING inventory_perf.total(e.move_count) <> 0
     ) k
     CROSS JOIN (
         SELECT $1 + n.n AS day FROM generate_series(0, $2 - $1) AS n(n)

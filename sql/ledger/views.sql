@@ -3,20 +3,23 @@
 -- without columns it is evaluated once, before any row is read.
 
 CREATE VIEW {entries} AS
-SELECT 1 AS part, {keys o}, o.month, NULL::date AS day,
-       NULL::numeric AS in_quantity, NULL::numeric AS out_quantity,
-       o.quantity, {value:o.value,} o.move_count
-FROM {openings} o
-WHERE inventory_perf.check_ledger({ledger})
-UNION ALL
-SELECT 2, {keys d}, d.month, d.day, d.in_quantity, d.out_quantity,
-       d.in_quantity - d.out_quantity, {value:d.value_change,} d.move_count
-FROM {days} d
-WHERE inventory_perf.check_ledger({ledger})
-UNION ALL
-SELECT 3, {keys p}, NULL, p.day, p.in_quantity, p.out_quantity,
-       p.in_quantity - p.out_quantity, {value:p.value_change,} p.move_count
-FROM {pending} p
+SELECT e.part, {keys e}, e.month, e.day, e.in_quantity, e.out_quantity, e.quantity,
+       {value:e.value,} e.move_count
+FROM (
+    -- Branches without a condition of their own, so that PostgreSQL flattens them.
+    SELECT 1 AS part, {keys o}, o.month, NULL::date AS day,
+           NULL::numeric AS in_quantity, NULL::numeric AS out_quantity,
+           o.quantity, {value:o.value,} o.move_count
+    FROM {openings} o
+    UNION ALL
+    SELECT 2, {keys d}, d.month, d.day, d.in_quantity, d.out_quantity,
+           d.in_quantity - d.out_quantity, {value:d.value_change,} d.move_count
+    FROM {days} d
+    UNION ALL
+    SELECT 3, {keys p}, NULL::date, p.day, p.in_quantity, p.out_quantity,
+           p.in_quantity - p.out_quantity, {value:p.value_change,} p.move_count
+    FROM {pending} p
+) e
 WHERE inventory_perf.check_ledger({ledger});
 COMMENT ON VIEW {entries} IS 'internal to inventory_perf: openings (part 1), days (2) and pending changes (3)';
 
@@ -129,6 +132,6 @@ FROM (
        OR (e.part = 2 AND e.day >= (SELECT max(m.month) FROM {months} m))
        OR e.part = 3
     GROUP BY {keys e}
-    HAVING sum(e.move_count) <> 0
+    HAVING inventory_perf.total(e.move_count) <> 0
 ) s;
 COMMENT ON VIEW {levels} IS 'what is on hand now: every movement of the ledger summed, future-dated ones included, with the day of the last one';

@@ -193,11 +193,10 @@ fn created(objects: &Objects, ledger: &str, with_relations: bool) -> Vec<(String
             )
         })
         .chain(TRIGGERS.iter().map(|(name, event, _)| {
-            let event = event.rsplit(' ').next().unwrap_or(event);
             (
                 format!("{} on {ledger}", crate::sql::quote_identifier(name)),
                 "trigger".into(),
-                format!("captures {event}"),
+                format!("captures changes, {event}"),
             )
         }))
         .collect()

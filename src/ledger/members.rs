@@ -156,7 +156,7 @@ struct Syncing;
 
 impl Syncing {
     fn begin() -> Option<Self> {
-        (!IS_SYNCING.replace(true)).then_some(Self)
+        (!IS_SYNCING.replace(true)).then(|| Self)
     }
 }
 

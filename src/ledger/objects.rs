@@ -85,7 +85,7 @@ pub const OBJECTS: [Object; 11] = [
 
 /// The triggers on the ledger. They come first among triggers of their kind by name, so that a
 /// user's statement trigger already reads what this statement changed.
-pub const TRIGGERS: [(&str, &str, &str); 4] = [
+pub const TRIGGERS: [(&str, &str, &str); 5] = [
     (
         "00_inventory_perf_insert",
         "AFTER INSERT",
@@ -102,6 +102,7 @@ pub const TRIGGERS: [(&str, &str, &str); 4] = [
         "REFERENCING OLD TABLE AS old_rows",
     ),
     ("00_inventory_perf_truncate", "BEFORE TRUNCATE", ""),
+    ("00_inventory_perf_truncated", "AFTER TRUNCATE", ""),
 ];
 
 /// The qualified names of one ledger's objects.

@@ -1,84 +1,51 @@
 //! Comparing what is answered with the ledger itself, and mending it.
 
 use pgrx::datum::Date;
+use pgrx::fcinfo::pg_getarg;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::fold;
+use super::untyped::{argument, day_sql};
 use crate::error::{Failure, OrRaise, required};
+use crate::executor::{raw_function, return_rows};
 use crate::ledger::members;
 use crate::ledger::registry::{self, Ledger, State};
 use crate::security;
 
-/// The rows that differ; none means exact.
-#[pg_extern(sql = false)]
-fn verify_ledger(
-    ledger: Option<pg_sys::Oid>,
-    from_date: Option<Date>,
-    to_date: Option<Date>,
-) -> TableIterator<
-    'static,
-    (
-        name!(key, pgrx::JsonB),
-        name!(snapshot_date, Date),
-        name!(measure, String),
-        name!(ledger_value, Option<AnyNumeric>),
-        name!(snapshot_value, Option<AnyNumeric>),
-    ),
-> {
-    let differences = (|| {
-        let ledger = registry::get_owned(required(ledger, "ledger")?)?;
-        check_order(&from_date, &to_date)?;
-        if ledger.state == State::AwaitingBackfill {
-            return Err(Failure::new(
-                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("ledger {} waits for its backfill", ledger.name),
-            )
-            .hint("Run inventory_perf.backfill_ledger() first."));
-        }
-        report_rows_not_counted(&ledger)?;
-        security::run_as(ledger.owner, || differences(&ledger, from_date, to_date))
-    })();
-    TableIterator::new(differences.or_raise())
-}
-
-type Difference = (
-    pgrx::JsonB,
-    Date,
-    String,
-    Option<AnyNumeric>,
-    Option<AnyNumeric>,
+raw_function!(
+    /// `verify_ledger(ledger, from_date, to_date)`: the rows that differ; none means exact.
+    pg_finfo_inventory_perf_verify,
+    inventory_perf_verify,
+    verify
 );
 
-fn differences(
-    ledger: &Ledger,
-    from_date: Option<Date>,
-    to_date: Option<Date>,
-) -> Result<Vec<Difference>, Failure> {
+unsafe fn verify(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
+    // SAFETY: the arguments are declared with these types.
+    let (ledger, from_date, to_date) = unsafe {
+        (
+            registry::get_owned(argument(call, 0, "ledger")?)?,
+            pg_getarg::<Date>(call, 1),
+            pg_getarg::<Date>(call, 2),
+        )
+    };
+    check_order(&from_date, &to_date)?;
+    if ledger.state == State::AwaitingBackfill {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("ledger {} waits for its backfill", ledger.name),
+        )
+        .hint("Run inventory_perf.backfill_ledger() first."));
+    }
+    report_rows_not_counted(&ledger)?;
+    let day = |day: Option<Date>| day.map_or("NULL::date".into(), day_sql);
     let query = ledger
         .template()
+        .set("from_date", day(from_date))
+        .set("to_date", day(to_date))
         .fill(include_str!("../../sql/ledger/verify.sql"));
-    let differences = Spi::connect(|client| {
-        let mut differences = Vec::new();
-        for row in client.select(&query, None, &[from_date.into(), to_date.into()])? {
-            let (Some(key), Some(day), Some(measure)) = (
-                row.get::<pgrx::JsonB>(1)?,
-                row.get::<Date>(2)?,
-                row.get::<String>(3)?,
-            ) else {
-                continue;
-            };
-            differences.push((
-                key,
-                day,
-                measure,
-                row.get::<AnyNumeric>(4)?,
-                row.get::<AnyNumeric>(5)?,
-            ));
-        }
-        Ok::<_, pgrx::spi::Error>(differences)
-    })?;
-    Ok(differences)
+    // SAFETY: the current call.
+    security::run_as(ledger.owner, || unsafe { return_rows(call, &query) })
 }
 
 fn check_order(from_date: &Option<Date>, to_date: &Option<Date>) -> Result<(), Failure> {

@@ -101,7 +101,8 @@ fn read_registry(ledger: pg_sys::Oid, epoch: u64) -> Result<Entry, Failure> {
         let schema = pg_sys::get_namespace_oid(c"inventory_perf".as_ptr(), true);
         let table = pg_sys::get_relname_relid(c"ledger".as_ptr(), schema);
         if table != pg_sys::InvalidOid {
-            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+            // The catalog's snapshot is the latest one that a parallel query may take.
+            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetCatalogSnapshot(table));
             scan(table, snapshot, |slot| {
                 let values = (*slot).tts_values;
                 if (*values.add(LEDGER)).value() as u32 != ledger.to_u32() {
