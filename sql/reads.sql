@@ -19,10 +19,16 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'check_period_wrapper';
 COMMENT ON FUNCTION inventory_perf.check_period(date, date) IS
 'true, or error 22004 for a null day, 22023 if from_date is after to_date';
 
-CREATE FUNCTION inventory_perf.check_history(from_date date, to_date date) RETURNS boolean
-LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'check_history_wrapper';
-COMMENT ON FUNCTION inventory_perf.check_history(date, date) IS
-'true, or error 22004 for a null day, 22023 if from_date is after to_date or a day is infinite';
+CREATE FUNCTION inventory_perf.history_length(from_date date, to_date date) RETURNS integer
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'history_length_wrapper';
+COMMENT ON FUNCTION inventory_perf.history_length(date, date) IS
+'number of days from from_date to to_date, both included; error 22004 for a null day, 22023 if from_date is after to_date or a day is infinite';
+
+CREATE FUNCTION inventory_perf.open_months(ledger regclass, from_date date, to_date date)
+RETURNS SETOF date
+LANGUAGE c STABLE PARALLEL SAFE ROWS 12 AS 'MODULE_PATHNAME', 'open_months_wrapper';
+COMMENT ON FUNCTION inventory_perf.open_months(regclass, date, date) IS
+'first days of the months with stored movements from base_month(ledger, from_date) to to_date';
 
 CREATE AGGREGATE inventory_perf.total(bigint) (
     SFUNC = pg_catalog.int8pl, STYPE = bigint, INITCOND = '0',

@@ -324,7 +324,7 @@ impl LegBuffer {
     ) -> Result<(), Failure> {
         let day = values[self.layout.day].value() as i32;
         if !(FIRST_DAY..=LAST_DAY).contains(&day) {
-            return Err(day_out_of_range());
+            return Err(day_out_of_range(day));
         }
         // SAFETY: the datum is of the type that the mapping view has.
         let quantity =
@@ -552,10 +552,15 @@ fn not_finite(role: &str, value: &str) -> Failure {
     )
 }
 
-fn day_out_of_range() -> Failure {
+fn day_out_of_range(day: i32) -> Failure {
+    let day = match day {
+        i32::MAX => "infinity".to_owned(),
+        i32::MIN => "-infinity".to_owned(),
+        days => format!("2000-01-01 {days:+} days"),
+    };
     Failure::new(
         PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW,
-        "day of a movement is infinite or out of range",
+        format!("day {day} of a movement is out of range"),
     )
     .detail("Days from 4713-01-01 BC to 294276-11-30 can be summed.")
     .hint(

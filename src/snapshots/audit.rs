@@ -105,23 +105,37 @@ fn report_rows_not_counted(ledger: &Ledger) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Appends, as pending changes, what the storage lacks or has too much of against the ledger: it
-/// is worked out in one snapshot, so that writers can go on. Returns the key-days corrected.
+/// Makes what is stored, of one tenant or of all, right from the ledger: appends as pending changes
+/// what the days of the range lack or have too much of, and makes the balances that build on days
+/// anew from them. Each is worked out in one snapshot, so that writers can go on. Returns the rows
+/// corrected.
 pub fn correct(
     ledger: &Ledger,
     from_date: Option<Date>,
     to_date: Option<Date>,
     tenant: Option<&str>,
 ) -> Result<i64, Failure> {
+    let day = |day: Option<Date>| day.map_or("NULL::date".into(), day_sql);
     let mut template = ledger.template();
+    template
+        .set("from_date", day(from_date))
+        .set("to_date", day(to_date));
     if let Some(tenant) = tenant {
-        template.set("tenant_condition", format!("AND k1 = {tenant}"));
+        template.set("tenant_condition", format!("AND {tenant}"));
     }
-    let statement = template.fill(include_str!("../../sql/ledger/repair_movements.sql"));
+    let statements = [
+        include_str!("../../sql/ledger/repair_movements.sql"),
+        include_str!("../../sql/ledger/repair_days.sql"),
+        include_str!("../../sql/ledger/repair_openings.sql"),
+    ]
+    .map(|statement| template.fill(statement));
+    let mut corrected = 0;
     security::run_as(ledger.owner, || {
         Spi::connect_mut(|client| {
-            let corrected = client.update(&statement, None, &[from_date.into(), to_date.into()])?;
-            Ok(corrected.len() as i64)
+            for statement in &statements {
+                corrected += client.update(statement, None, &[])?.len() as i64;
+            }
+            Ok(corrected)
         })
     })
 }
@@ -152,17 +166,7 @@ fn repair(ledger: &Ledger) -> Result<i64, Failure> {
         // right when this transaction commits.
         registry::set_state(ledger.oid, State::Ready)?;
     }
-    let template = ledger.template();
-    let days = template.fill(include_str!("../../sql/ledger/repair_days.sql"));
-    let openings = template.fill(include_str!("../../sql/ledger/repair_openings.sql"));
-    let mut corrected = correct(&ledger, None, None, None)?;
-    corrected += security::run_as(ledger.owner, || {
-        Spi::connect_mut(|client| {
-            let days = client.update(&days, None, &[])?.len();
-            let openings = client.update(&openings, None, &[])?.len();
-            Ok::<_, pgrx::spi::Error>((days + openings) as i64)
-        })
-    })?;
+    let corrected = correct(&ledger, None, None, None)?;
     fold::fold(&ledger, None)?;
     Ok(corrected)
 }

@@ -65,7 +65,9 @@ impl<'a> Reading<'a> {
             let columns = (*slot).tts_nvalid as usize;
             let values = std::slice::from_raw_parts_mut((*slot).tts_values, columns);
             let nulls = std::slice::from_raw_parts_mut((*slot).tts_isnull, columns);
-            self.buffer.add_row(values, nulls, false)?
+            self.buffer
+                .add_row(values, nulls, false)
+                .map_err(|failure| failure.about(format!("ledger {}", self.ledger.name)))?
         };
         self.rows += 1;
         self.not_counted += i64::from(!counted);
