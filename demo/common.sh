@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Numbers must print and sort alike whatever the user's language is.
-export LC_ALL=C PGOPTIONS='' PGTZ=UTC
+# The user's own defaults must not lead to another server.
+unset PGPORT PGSERVICE PGOPTIONS
 
 readonly state="${XDG_CACHE_HOME:-$HOME/.cache}/inventory_perf/demo"
 readonly parent=/var/tmp
