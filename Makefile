@@ -22,8 +22,8 @@ help: ## list these commands
 setup: ## install what is missing to build and test (Debian packages, cargo-pgrx)
 	@scripts/setup
 
-build: setup ## compile the extension
-	cargo build --release --lib
+build: setup ## compile the extension and lay out its files under target
+	cargo pgrx package --pg-config "$(PG_CONFIG)"
 
 install: setup ## compile it and install it into the system's PostgreSQL 15
 	cargo pgrx install --release --pg-config "$(PG_CONFIG)" $(INSTALL_AS)
