@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# The user's own defaults must not lead to another server.
-unset PGPORT PGSERVICE PGOPTIONS
+# The user's own defaults must lead neither to another server nor to other messages.
+unset PGPORT PGSERVICE PGOPTIONS RUST_BACKTRACE
 
 readonly state="${XDG_CACHE_HOME:-$HOME/.cache}/inventory_perf/demo"
 readonly parent=/var/tmp
