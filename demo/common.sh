@@ -33,7 +33,7 @@ find_demo() {
 # The server listens on a socket in a directory of its own only: no port to clash
 # with, and nobody else on the machine gets in.
 sql() {
-    "$postgres_bin/psql" --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
+    "$postgres_bin/psql" --no-psqlrc --quiet --set ON_ERROR_STOP=1 --pset pager=off \
         --host "$directory" --username postgres --dbname demo "$@"
 }
 
