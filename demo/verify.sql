@@ -1,2 +1,1 @@
-SELECT count(*) AS "snapshots that differ from the ledger"
-FROM inventory_perf.verify_ledger('stock_moves');
+SELECT count(*) FROM inventory_perf.verify_ledger('stock_moves');
