@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use common::Cluster;
-use workload::{Load, Scale, Shape, compare, every_comparison, seed};
+use workload::{Load, Scale, Shape, assert_exact, compare, every_comparison, seed};
 
 /// Fewer comparisons than this show too little, however long they took.
 const COMPARISONS: u64 = 400;
@@ -69,17 +69,9 @@ fn judge(load: &Load) {
     );
 
     let mut client = load.cluster.connect(&load.database);
-    let mut compare_everything = |when: &str| {
-        for comparison in every_comparison(load.shape) {
-            let compared = compare(&mut client, &comparison)
-                .unwrap_or_else(|error| panic!("{}: {error:?}", comparison.label));
-            assert_eq!(compared.difference, None, "{when}, seed {}", load.seed);
-        }
-    };
-    compare_everything("before the last fold");
-    let mut folder = load.cluster.connect(&load.database);
-    let mut fold = || -> i64 {
-        folder
+    assert_exact(&mut client, load.shape, "before the last fold");
+    let fold = |client: &mut postgres::Client| -> i64 {
+        client
             .query_one(
                 "SELECT sum(deltas_folded)::bigint \
                  FROM inventory_perf.populate_daily_stock_snapshots()",
@@ -88,9 +80,9 @@ fn judge(load: &Load) {
             .expect("fold")
             .get(0)
     };
-    fold();
-    assert_eq!(fold(), 0, "a fold left something to fold");
-    compare_everything("after the last fold");
+    fold(&mut client);
+    assert_eq!(fold(&mut client), 0, "a fold left something to fold");
+    assert_exact(&mut client, load.shape, "after the last fold");
 }
 
 #[test]

@@ -77,6 +77,18 @@ impl<'a> Load<'a> {
                 .batch_execute(sql)
                 .unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
         }
+        let load = Self::restored(cluster, database, shape, seed);
+        load.attached.store(false, Relaxed);
+        load
+    }
+
+    /// A load on a ledger that is there and attached already.
+    pub fn restored(
+        cluster: &'a Cluster,
+        database: String,
+        shape: &'static Shape,
+        seed: u64,
+    ) -> Self {
         Self {
             cluster,
             readers: cluster,
@@ -84,7 +96,7 @@ impl<'a> Load<'a> {
             shape,
             seed,
             outcome: Outcome::default(),
-            attached: AtomicBool::new(false),
+            attached: AtomicBool::new(true),
             stopped: AtomicBool::new(false),
             failure: Mutex::new(None),
         }

@@ -21,6 +21,7 @@ pub use plan::filling;
 pub use shape::Shape;
 pub use shapes::{ALL, FLOAT, NETTED, ODOO, PARTITIONED, PLAIN, QUOTED};
 
+use postgres::Client;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -40,4 +41,15 @@ pub fn generator(seed: u64, shape: &Shape, session: &str) -> StdRng {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
     StdRng::seed_from_u64(hash)
+}
+
+/// Asks every question about everything, and panics when an answer is not the ledger's.
+pub fn assert_exact(client: &mut Client, shape: &Shape, when: &str) {
+    for comparison in every_comparison(shape) {
+        let compared = compare(client, &comparison)
+            .unwrap_or_else(|error| panic!("{when}: {}: {error:?}", comparison.label));
+        if let Some(difference) = compared.difference {
+            panic!("{when}: {difference}");
+        }
+    }
 }

@@ -313,51 +313,54 @@ pub const PARTITIONED: Shape = Shape {
     conflict_target: "(reference, moved_on, item_id)",
     // The others decide in which partition the row is.
     conflict_columns: 2,
-    own_statement: Some(|rng, owner| {
-        let leaf = [
-            "moves_2023",
-            "moves_2024_early",
-            "moves_2024_a",
-            "moves_2024_b",
-            "moves_other",
-        ][rng.random_range(0..5)];
-        let delta = rng.random_range(-100..=100);
-        match rng.random_range(0..80) {
-            8 => format!("TRUNCATE part.{leaf}"),
-            other => match other % 8 {
-                0 => format!("UPDATE part.{leaf} SET delta = {delta}.5 WHERE owner = {owner}"),
-                1 => format!("UPDATE part.{leaf} SET warehouse_id = 2 WHERE owner = {owner}"),
-                2 => format!("DELETE FROM part.{leaf} WHERE owner = {owner} AND id % 3 = 0"),
-                3 => format!(
-                    "UPDATE part.moves SET moved_on = moved_on + interval '1 month' \
-                 WHERE owner = {owner} AND id % 3 = 0"
-                ),
-                4 => format!(
-                    "UPDATE part.moves_2024 SET item_id = item_id + 1, note = 'next item' \
-                 WHERE owner = {owner} AND id % 7 = 1"
-                ),
-                5 => {
-                    let day = v::day_of(rng, 2024..=2024, 1..=2);
-                    format!(
-                        "INSERT INTO part.moves_2024_early \
-                     (id, item_id, warehouse_id, delta, moved_on, owner) \
-                     SELECT -number, number % 6 + 1, number % 4 + 1, {delta}, '{day}', {owner} \
-                     FROM generate_series(1, 9) AS number"
-                    )
-                }
-                _ => {
-                    let day = v::day_of(rng, 2023..=2023, 1..=12);
-                    format!(
-                        "INSERT INTO part.moves_2023 (id, item_id, warehouse_id, delta, moved_on, owner) \
-                     VALUES (-10, 3, 2, {delta}, '{day}', {owner}), \
-                     (-11, 3, 2, 0.5 - ({delta}), '{day}', {owner})"
-                    )
-                }
-            },
-        }
-    }),
+    own_statement: Some(partition_statement),
     tenant: None,
 };
+
+fn partition_statement(rng: &mut StdRng, owner: usize) -> String {
+    let leaves = [
+        "moves_2023",
+        "moves_2024_early",
+        "moves_2024_a",
+        "moves_2024_b",
+        "moves_other",
+    ];
+    let leaf = leaves[rng.random_range(0..leaves.len())];
+    let delta = rng.random_range(-100..=100);
+    if rng.random_ratio(1, 80) {
+        return format!("TRUNCATE part.{leaf}");
+    }
+    match rng.random_range(0..7) {
+        0 => format!("UPDATE part.{leaf} SET delta = {delta}.5 WHERE owner = {owner}"),
+        1 => format!("UPDATE part.{leaf} SET warehouse_id = 2 WHERE owner = {owner}"),
+        2 => format!("DELETE FROM part.{leaf} WHERE owner = {owner} AND id % 3 = 0"),
+        3 => format!(
+            "UPDATE part.moves SET moved_on = moved_on + interval '1 month' \
+             WHERE owner = {owner} AND id % 3 = 0"
+        ),
+        4 => format!(
+            "UPDATE part.moves_2024 SET item_id = item_id + 1, note = 'next item' \
+             WHERE owner = {owner} AND id % 7 = 1"
+        ),
+        5 => {
+            let day = v::day_of(rng, 2024..=2024, 1..=2);
+            format!(
+                "INSERT INTO part.moves_2024_early \
+                 (id, item_id, warehouse_id, delta, moved_on, owner) \
+                 SELECT -number, number % 6 + 1, number % 4 + 1, {delta}, '{day}', {owner} \
+                 FROM generate_series(1, 9) AS number"
+            )
+        }
+        _ => {
+            let day = v::day_of(rng, 2023..=2023, 1..=12);
+            format!(
+                "INSERT INTO part.moves_2023 (id, item_id, warehouse_id, delta, moved_on, owner) \
+                 VALUES (-10, 3, 2, {delta}, '{day}', {owner}), \
+                 (-11, 3, 2, 0.5 - ({delta}), '{day}', {owner})"
+            )
+        }
+    }
+}
 
 /// Tryton's columns, found by the preset: `float8` quantities and a day that two columns decide.
 pub const FLOAT: Shape = Shape {
