@@ -153,7 +153,7 @@ fn a_spoilt_number_is_found_and_mended() {
         .batch_execute(
             "UPDATE plain.stock_days SET in_quantity = in_quantity + 1
              WHERE ctid = (SELECT max(ctid) FROM plain.stock_days
-                           WHERE snapshot_date BETWEEN '2024-02-15' AND '2024-03-10')",
+                           WHERE day BETWEEN '2024-02-15' AND '2024-03-10')",
         )
         .expect("spoil a number");
     let found = differing(&mut client);

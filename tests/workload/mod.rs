@@ -17,7 +17,7 @@ mod writer;
 
 pub use comparison::{Comparison, compare, every_comparison};
 pub use load::{Load, Outcome, Scale};
-pub use plan::filling;
+pub use plan::{documents, filling};
 pub use shape::Shape;
 pub use shapes::{ALL, FLOAT, NETTED, ODOO, PARTITIONED, PLAIN, QUOTED};
 
