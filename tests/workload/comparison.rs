@@ -271,30 +271,38 @@ fn expected(question: Question, shape: &Shape, part: &Part) -> String {
                 keys.clone()
             };
             let selected = if untyped { "key" } else { &keys };
-            let value = |filter: &str| match shape.has_value {
-                true => format!("coalesce(sum(value) FILTER (WHERE {filter}), 0)"),
+            let value = |sum: &str| match shape.has_value {
+                true => format!("coalesce({sum}, 0)"),
                 false => "NULL::numeric".to_owned(),
             };
             format!(
                 "SELECT {selected}, snapshot_date, {measures} FROM (
                      SELECT {key}, snapshot_date,
-                            coalesce(sum(quantity) FILTER (WHERE day < snapshot_date), 0)
-                                AS opening_quantity,
-                            {ins} AND day = snapshot_date), 0) AS in_quantity,
-                            {outs} AND day = snapshot_date), 0) AS out_quantity,
-                            coalesce(sum(quantity) FILTER (WHERE day = snapshot_date), 0)
-                                AS total_movements,
-                            coalesce(sum(quantity) FILTER (WHERE day <= snapshot_date), 0)
+                            coalesce(before.net, 0) + sum(coalesce(days.net, 0)) OVER calendar
+                                - coalesce(days.net, 0) AS opening_quantity,
+                            coalesce(in_quantity, 0) AS in_quantity,
+                            coalesce(out_quantity, 0) AS out_quantity,
+                            coalesce(days.net, 0) AS total_movements,
+                            coalesce(before.net, 0) + sum(coalesce(days.net, 0)) OVER calendar
                                 AS closing_quantity,
-                            count(*) FILTER (WHERE day = snapshot_date) AS move_count,
-                            {} AS opening_value, {} AS value_change, {} AS closing_value
-                     FROM (SELECT * FROM {legs} WHERE day <= {to}) AS legs,
-                          (SELECT {from} + number AS snapshot_date
-                           FROM generate_series(0, {to} - {from}) AS number) AS calendar
-                     GROUP BY {keys}, snapshot_date) AS sums",
-                value("day < snapshot_date"),
-                value("day = snapshot_date"),
-                value("day <= snapshot_date"),
+                            coalesce(move_count, 0) AS move_count,
+                            {before} + sum({change}) OVER calendar - {change} AS opening_value,
+                            {change} AS value_change,
+                            {before} + sum({change}) OVER calendar AS closing_value
+                     FROM (SELECT DISTINCT {keys} FROM legs WHERE day <= {to}) AS keys
+                     CROSS JOIN (SELECT {from} + number AS snapshot_date
+                                 FROM generate_series(0, {to} - {from}) AS number) AS dates
+                     LEFT JOIN (SELECT {keys}, day AS snapshot_date, {ins}), 0) AS in_quantity,
+                                       {outs}), 0) AS out_quantity, sum(quantity) AS net,
+                                       count(*) AS move_count, sum(value) AS worth
+                                FROM legs WHERE day BETWEEN {from} AND {to}
+                                GROUP BY {keys}, day) AS days USING ({keys}, snapshot_date)
+                     LEFT JOIN (SELECT {keys}, sum(quantity) AS net, sum(value) AS worth
+                                FROM legs WHERE day < {from} GROUP BY {keys}) AS before
+                         USING ({keys})
+                     WINDOW calendar AS (PARTITION BY {keys} ORDER BY snapshot_date)) AS history",
+                before = value("before.worth"),
+                change = value("days.worth"),
             )
         }
         Verify => "SELECT NULL::jsonb, NULL::date, NULL::text, NULL::numeric, NULL::numeric \
