@@ -6,25 +6,28 @@ RETURNS TABLE ({public_key_definitions}, quantity numeric{value:, value numeric}
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 -- The balance when the next day began, or, if its month is not open, from the last open one on.
--- Grouped by the month as well, which is one and the same, as both tables are in that order.
+-- Each part is in the order of its index, so that the groups come out of a merge: no hash table,
+-- whatever the number of keys.
 SELECT {keys e}, sum(e.quantity){value:, sum(e.value)}
 FROM (
-    SELECT o.month, {keys o}, o.quantity{value:, o.value}, o.move_count
-    FROM {entries} o
-    WHERE o.part = 1 AND o.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
+    (SELECT {keys o}, o.quantity{value:, o.value}, o.move_count
+     FROM {entries} o
+     WHERE o.part = 1 AND o.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
+     ORDER BY {keys o})
     UNION ALL
-    SELECT d.month, {keys d}, d.quantity{value:, d.value}, d.move_count
-    FROM {entries} d
-    WHERE d.part = 2 AND d.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
-      AND d.day <= $1
+    (SELECT {keys d}, d.quantity{value:, d.value}, d.move_count
+     FROM {entries} d
+     WHERE d.part = 2 AND d.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
+       AND d.day <= $1
+     ORDER BY {keys d})
     UNION ALL
-    SELECT (SELECT inventory_perf.base_month({ledger}, $1 + 1)), {keys p}, p.quantity
-           {value:, p.value}, p.move_count
-    FROM {entries} p
-    WHERE p.part = 3 AND p.day <= $1
+    (SELECT {keys p}, p.quantity{value:, p.value}, p.move_count
+     FROM {entries} p
+     WHERE p.part = 3 AND p.day <= $1
+     ORDER BY {keys p})
 ) e
 WHERE inventory_perf.check_day($1)
-GROUP BY e.month, {keys e}
+GROUP BY {keys e}
 HAVING inventory_perf.total(e.move_count) <> 0;
 END;
 COMMENT ON FUNCTION {stock_on}(date) IS 'stock of every key at the end of the day as_of; a key appears from its first movement on. Error 22004 for a null day';
