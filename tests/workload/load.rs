@@ -247,7 +247,12 @@ impl<'a> Load<'a> {
                     continue;
                 }
                 (4, _) => {
-                    self.expect_no_refusal(&mut client, "VACUUM")?;
+                    let call = if rng.random_ratio(1, 10) {
+                        format!("SELECT inventory_perf.rebuild_ledger({ledger})")
+                    } else {
+                        "VACUUM".to_owned()
+                    };
+                    self.expect_no_refusal(&mut client, &call)?;
                     continue;
                 }
                 _ => "populate_daily_stock_snapshots()".to_owned(),
@@ -323,7 +328,9 @@ impl<'a> Load<'a> {
                 continue;
             }
             match self.compare_in_one_snapshot(&mut client, &mut rng) {
-                Err(Ending::Refused(error)) if is_deadlock_with_truncate(&error) => {
+                Err(Ending::Refused(error))
+                    if is_deadlock_with_truncate(&error) || is_older_than_storage(&error) =>
+                {
                     client.batch_execute("ROLLBACK")?;
                 }
                 other => other?,
@@ -407,6 +414,8 @@ impl<'a> Load<'a> {
               AND blocking.application_name NOT LIKE 'writer %'
               -- What waits for everybody, and what cuts the free end off a table.
               AND waiting.query !~ '^TRUNCATE' AND blocking.query <> 'VACUUM'
+              -- A reader may wait for the storage to be filled anew, a writer may not.
+              AND waiting.query !~ '^WITH every_leg'
               AND blocking.backend_type = 'client backend'";
         let (mut client, _) = self.session(self.cluster, name)?;
         while self.goes_on() {
@@ -436,7 +445,15 @@ fn is_lost_connection(error: &Error) -> bool {
     error.code().is_none_or(|code| closing.contains(code))
 }
 
-/// A transaction that truncates wants every lock and cannot be kept from a deadlock.
+/// A snapshot cannot see storage that was filled after it was taken.
+pub fn is_older_than_storage(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|error| {
+        *error.code() == SqlState::T_R_SERIALIZATION_FAILURE
+            && error.message().contains("were filled after this transaction's snapshot")
+    })
+}
+
+/// A transaction that truncates, or rebuilds, wants every lock and cannot be kept from a deadlock.
 pub fn is_deadlock_with_truncate(error: &Error) -> bool {
     error.as_db_error().is_some_and(|error| {
         *error.code() == SqlState::T_R_DEADLOCK_DETECTED

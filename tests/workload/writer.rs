@@ -9,7 +9,7 @@ use postgres::Client;
 use postgres::error::{Error, SqlState};
 use rand::Rng;
 
-use super::load::{Ending, Load, is_deadlock_with_truncate};
+use super::load::{Ending, Load, is_deadlock_with_truncate, is_older_than_storage};
 use super::plan::{self, End, Plan, Step};
 
 impl Load<'_> {
@@ -75,7 +75,7 @@ impl Load<'_> {
         let Some(refusal) = error.as_db_error() else {
             return false;
         };
-        if is_deadlock_with_truncate(error) {
+        if is_deadlock_with_truncate(error) || is_older_than_storage(error) {
             return true;
         }
         // The extension's own statements would be named in the context.
