@@ -32,8 +32,8 @@ BEGIN
     RAISE NOTICE 'spoiled: %, found: %, mended: %', touched > 0, found > 0, differences = 0;
 END $$;
 CALL spoil($$DELETE FROM stock_days WHERE day = '2024-02-06'$$);
-CALL spoil($$INSERT INTO stock_days SELECT (r).* FROM (
-    SELECT d #= hstore('day', '2024-02-07') AS r FROM stock_days AS d LIMIT 0) AS x$$);
+CALL spoil($$INSERT INTO stock_days (k1, k2, month, day, in_quantity, out_quantity, month_quantity, value_change, month_value, move_count)
+    VALUES (2, 1, '2024-02-01', '2024-02-07', 1, 0, 1, 1, 1, 1)$$);
 CALL spoil($$UPDATE stock_days SET month_quantity = month_quantity + 5 WHERE day = '2024-01-19'$$);
 CALL spoil($$UPDATE stock_days SET move_count = move_count + 1 WHERE day = '2024-01-19'$$);
 CALL spoil($$UPDATE stock_days SET value_change = value_change + 1 WHERE day = '2024-01-19'$$);
