@@ -80,7 +80,7 @@ BEGIN
         format('SELECT %1$s, sum(quantity) AS quantity_on_hand, max(day) AS last_moved_on %3$s FROM %2$s GROUP BY %1$s',
             keys, legs, CASE WHEN has_value THEN ', sum(value) AS stock_value' ELSE '' END));
 
-    FOR a_day IN EXECUTE format('SELECT DISTINCT day + near FROM %s, generate_series(-1, 1) AS near ORDER BY 1', legs) LOOP
+    FOR a_day IN EXECUTE format('SELECT DISTINCT day + near_days FROM %s, generate_series(-1, 1) AS near_days ORDER BY 1', legs) LOOP
         per_day := format('SELECT %1$s, sum(quantity) AS quantity %4$s FROM %2$s WHERE day <= %3$L GROUP BY %1$s',
             keys, legs, a_day, CASE WHEN has_value THEN ', sum(value) AS value' ELSE '' END);
         RETURN QUERY SELECT * FROM golden.compare(format('stock_on(%s)', a_day),
@@ -113,18 +113,18 @@ BEGIN
             format('SELECT %s AS key, %s FROM (%s) AS e', key_object, measures, per_period));
 
         per_day := format($sql$
-            SELECT %1$s, d::date AS snapshot_date,
-                   coalesce(sum(quantity) FILTER (WHERE day < d::date), 0) AS opening_quantity,
-                   coalesce(sum(quantity) FILTER (WHERE day = d::date AND quantity > 0), 0) AS in_quantity,
-                   coalesce(-sum(quantity) FILTER (WHERE day = d::date AND quantity < 0), 0) AS out_quantity,
-                   coalesce(sum(quantity) FILTER (WHERE day = d::date), 0) AS total_movements,
-                   coalesce(sum(quantity) FILTER (WHERE day <= d::date), 0) AS closing_quantity,
-                   count(*) FILTER (WHERE day = d::date) AS move_count %5$s
-            FROM %2$s, generate_series(%3$L::timestamp, %4$L::timestamp, '1 day') AS d
-            WHERE day <= %4$L GROUP BY %1$s, d$sql$, keys, legs, from_date, to_date,
-            CASE WHEN has_value THEN ', coalesce(sum(value) FILTER (WHERE day < d::date), 0) AS opening_value,
-                coalesce(sum(value) FILTER (WHERE day = d::date), 0) AS value_change,
-                coalesce(sum(value) FILTER (WHERE day <= d::date), 0) AS closing_value' ELSE '' END);
+            SELECT %1$s, on_day::date AS snapshot_date,
+                   coalesce(sum(quantity) FILTER (WHERE day < on_day::date), 0) AS opening_quantity,
+                   coalesce(sum(quantity) FILTER (WHERE day = on_day::date AND quantity > 0), 0) AS in_quantity,
+                   coalesce(-sum(quantity) FILTER (WHERE day = on_day::date AND quantity < 0), 0) AS out_quantity,
+                   coalesce(sum(quantity) FILTER (WHERE day = on_day::date), 0) AS total_movements,
+                   coalesce(sum(quantity) FILTER (WHERE day <= on_day::date), 0) AS closing_quantity,
+                   count(*) FILTER (WHERE day = on_day::date) AS move_count %5$s
+            FROM %2$s, generate_series(%3$L::timestamp, %4$L::timestamp, '1 day') AS on_day
+            WHERE day <= %4$L GROUP BY %1$s, on_day$sql$, keys, legs, from_date, to_date,
+            CASE WHEN has_value THEN ', coalesce(sum(value) FILTER (WHERE day < on_day::date), 0) AS opening_value,
+                coalesce(sum(value) FILTER (WHERE day = on_day::date), 0) AS value_change,
+                coalesce(sum(value) FILTER (WHERE day <= on_day::date), 0) AS closing_value' ELSE '' END);
         RETURN QUERY SELECT * FROM golden.compare(format('stock_history(%s, %s)', from_date, to_date),
             format('SELECT * FROM %s(%L, %L)', history, from_date, to_date), per_day);
         RETURN QUERY SELECT * FROM golden.compare(format('inventory_perf.stock_history(%s, %s)', from_date, to_date),

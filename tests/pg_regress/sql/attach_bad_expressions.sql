@@ -2,13 +2,13 @@
 CREATE TABLE moves (product_id int, quantity int, moved_at timestamptz, note text);
 CREATE FUNCTION guess(int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT $1';
 CREATE FUNCTION lookup(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT $1';
-CREATE FUNCTION both(int) RETURNS SETOF int LANGUAGE sql IMMUTABLE AS 'VALUES ($1), ($1)';
+CREATE FUNCTION twice(int) RETURNS SETOF int LANGUAGE sql IMMUTABLE AS 'VALUES ($1), ($1)';
 
 -- volatile, stable, set-returning, sub-query, aggregate, window
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'guess(quantity)');
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'quantity * random()');
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'lookup(quantity)');
-SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'both(quantity)');
+SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'twice(quantity)');
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => '(SELECT 1)');
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'sum(quantity)');
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'lag(quantity) OVER ()');
@@ -35,12 +35,16 @@ SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'quantity, 1');
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'quantity FROM moves; DROP TABLE moves; --');
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'quantity) FROM moves; DROP TABLE moves; --');
 SELECT * FROM inventory_perf.attach_ledger('moves', filter => 'true) OR (true');
-SELECT * FROM inventory_perf.attach_ledger('moves', filter => 'true -- comment');
 SELECT * FROM inventory_perf.attach_ledger('moves', filter => 'true /*');
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => '$1');
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'no_such_column');
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'no_such_function(quantity)');
 SELECT * FROM inventory_perf.attach_ledger('moves', quantity => 'tableoid::int');
 
+-- a comment at the end does no harm
+SELECT count(*) > 0 AS attached FROM inventory_perf.attach_ledger('moves', filter => 'quantity > 0 -- receipts');
+INSERT INTO moves VALUES (1, 5, '2024-01-01'), (1, -1, '2024-01-01');
+SELECT quantity_on_hand FROM stock_levels;
+SELECT count(*) > 0 AS detached FROM inventory_perf.detach_ledger('moves', drop_data => true);
 SELECT count(*) AS still_there FROM moves;
 SELECT * FROM inventory_perf.ledgers;

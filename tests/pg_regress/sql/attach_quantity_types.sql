@@ -1,4 +1,5 @@
 -- Quantities of every numeric type; sums are numeric, whatever the type.
+SET client_min_messages = warning;
 CREATE DOMAIN pieces AS integer CHECK (value BETWEEN -1000 AND 1000);
 CREATE FUNCTION try(type text, VARIADIC quantities text[]) RETURNS TABLE (quantity_type text, closing numeric, level_type text)
 LANGUAGE plpgsql AS $$

@@ -10,22 +10,20 @@ CREATE FOREIGN TABLE moves_foreign (product_id int, quantity int, moved_at date)
 CREATE INDEX moves_index ON moves (product_id);
 CREATE SEQUENCE moves_sequence;
 CREATE TYPE moves_type AS (product_id int, quantity int, moved_at date);
-CREATE TABLE moves_parted (product_id int, quantity int, moved_at date) PARTITION BY LIST (product_id);
-CREATE TABLE moves_leaf PARTITION OF moves_parted DEFAULT;
-CREATE TABLE moves_parent (product_id int, quantity int, moved_at date);
-CREATE TABLE moves_child () INHERITS (moves_parent);
 
 SELECT * FROM inventory_perf.attach_ledger('moves_view');
 SELECT * FROM inventory_perf.attach_ledger('moves_matview');
-SELECT * FROM inventory_perf.attach_ledger('moves_temp');
+DO $$
+BEGIN
+    PERFORM inventory_perf.attach_ledger('moves_temp');
+EXCEPTION WHEN wrong_object_type THEN
+    RAISE NOTICE '%', regexp_replace(sqlerrm, 'pg_temp_\d+', 'pg_temp');
+END $$;
 SELECT * FROM inventory_perf.attach_ledger('moves_unlogged');
 SELECT * FROM inventory_perf.attach_ledger('moves_foreign');
 SELECT * FROM inventory_perf.attach_ledger('moves_index');
 SELECT * FROM inventory_perf.attach_ledger('moves_sequence');
 SELECT * FROM inventory_perf.attach_ledger('moves_type');
-SELECT * FROM inventory_perf.attach_ledger('moves_leaf');
-SELECT * FROM inventory_perf.attach_ledger('moves_parent');
-SELECT * FROM inventory_perf.attach_ledger('moves_child');
 SELECT * FROM inventory_perf.attach_ledger('pg_class', product => 'relname', quantity => 'relpages', moved_at => 'oid');
 SELECT * FROM inventory_perf.attach_ledger('no_such_table');
 SELECT * FROM inventory_perf.attach_ledger(0::oid::regclass);
@@ -36,7 +34,6 @@ SELECT * FROM inventory_perf.attach_ledger('moves', tenant => 'nobody');
 SELECT * FROM inventory_perf.attach_ledger('moves', product => 'nothing');
 SELECT * FROM inventory_perf.attach_ledger('moves', location => 'nowhere');
 SELECT * FROM inventory_perf.attach_ledger('moves', from_location => 'here', to_location => 'there');
-SELECT * FROM inventory_perf.attach_ledger('moves', product => 'Product_ID');
 SELECT * FROM inventory_perf.attach_ledger('moves', product => '');
 SELECT * FROM inventory_perf.attach_ledger('moves', product => 'ctid');
 SELECT * FROM inventory_perf.attach_ledger('moves', product => 'product_id', location => 'product_id');
@@ -91,14 +88,17 @@ SELECT * FROM inventory_perf.stock_period('moves', '-infinity', 'infinity');
 SELECT * FROM inventory_perf.stock_on('moves', 'infinity');
 SELECT * FROM stock_history('-infinity', '2024-01-01');
 SELECT * FROM stock_period('-infinity', 'infinity');
-SELECT * FROM inventory_perf.populate_daily_stock_snapshots('moves', 'infinity');
-SELECT * FROM inventory_perf.populate_daily_stock_snapshots('moves', '-infinity');
+SELECT deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', until => 'infinity');
+SELECT deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', until => '-infinity');
 
--- the triggers' function is not for calling, nor for other tables
-SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace = 'inventory_perf'::regnamespace AND p.prorettype = 'trigger'::regtype;
+-- the triggers' function is not for calling, and on other tables it does nothing
+SELECT inventory_perf.capture_moves();
+CREATE TRIGGER stray AFTER INSERT ON unattached EXECUTE FUNCTION inventory_perf.capture_moves();
+INSERT INTO unattached VALUES (1, 1, '2024-01-01');
 
 -- a ledger dropped since
 DROP TABLE moves CASCADE;
 SELECT * FROM inventory_perf.ledgers;
 SELECT * FROM stock_levels;
+SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname LIKE 'stock%' ORDER BY 1;
 SELECT * FROM inventory_perf.populate_daily_stock_snapshots();

@@ -17,16 +17,22 @@ SELECT product_id, opening_quantity, total_movements, closing_quantity, move_cou
 SELECT snapshot_date, closing_quantity FROM stock_history('0044-03-14 BC', '0044-03-16 BC') WHERE product_id = 2 ORDER BY 1;
 SELECT snapshot_date, closing_quantity FROM stock_history('0001-12-30 BC', '0001-01-02') WHERE product_id = 3 ORDER BY 1;
 
--- the first and the last day that a date can hold
-INSERT INTO moves VALUES (4, 1, '4714-11-24 BC'), (4, 2, '5874897-12-31');
+-- the first and the last day that can be summed, and those next to them
+INSERT INTO moves VALUES (4, 1, '4713-01-01 BC'), (4, 2, '294276-11-30');
+INSERT INTO moves VALUES (4, 4, '4714-12-31 BC');
+INSERT INTO moves VALUES (4, 4, '294276-12-01');
 SELECT * FROM daily_stock_snapshots WHERE product_id = 4 ORDER BY snapshot_date;
-SELECT product_id, quantity FROM stock_on('4714-11-24 BC');
-SELECT product_id, quantity FROM stock_on('5874897-12-31') WHERE product_id = 4;
+SELECT product_id, quantity FROM stock_on('4713-01-01 BC');
+SELECT product_id, quantity FROM stock_on('294276-11-30') WHERE product_id = 4;
 SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves');
 SELECT * FROM daily_stock_snapshots WHERE product_id = 4 ORDER BY snapshot_date;
 SELECT * FROM stock_levels ORDER BY product_id;
-SELECT product_id, quantity FROM stock_on('4714-11-24 BC');
+SELECT product_id, quantity FROM stock_on('4713-01-01 BC');
+SELECT product_id, quantity FROM stock_on('294276-11-30') WHERE product_id = 4;
+-- and asked for days that no ledger has
 SELECT product_id, quantity FROM stock_on('5874897-12-31') WHERE product_id = 4;
+SELECT product_id, quantity FROM stock_on('4714-11-24 BC');
+SELECT product_id, closing_quantity FROM stock_period('4714-11-24 BC', '5874897-12-31') ORDER BY 1;
 SELECT * FROM inventory_perf.verify_ledger('moves');
 
 -- mended: the year was 2024

@@ -18,11 +18,15 @@ SELECT count(*) > 0 AS attached FROM inventory_perf.attach_ledger('moves', prefi
 SELECT * FROM again_stock_levels;
 SELECT * FROM inventory_perf.detach_ledger('moves', drop_data => true);
 
--- with drop_data nothing stays
+-- an own function of the same name but other arguments stays
+CREATE FUNCTION other_stock_on(product int) RETURNS text LANGUAGE sql AS 'SELECT $$mine$$';
+-- with drop_data nothing else stays
 CREATE TABLE others (product_id int, quantity int, moved_at date);
 SELECT count(*) > 0 AS attached FROM inventory_perf.attach_ledger('others', prefix => 'other_');
 SELECT * FROM inventory_perf.detach_ledger('others', drop_data => true);
 SELECT relname FROM pg_class WHERE relname LIKE 'other\_%' ORDER BY 1;
+SELECT other_stock_on(1);
+DROP FUNCTION other_stock_on(int);
 SELECT count(*) > 0 AS attached FROM inventory_perf.attach_ledger('others', prefix => 'other_');
 
 -- what the user built on the views is not dropped behind his back

@@ -42,6 +42,7 @@ WHERE NOT has_function_privilege('pg_monitor', p.oid, 'EXECUTE')
 ORDER BY p.oid::regprocedure::text;
 
 -- the settings, and the prefix that is theirs
+LOAD 'inventory_perf';
 SELECT name, setting, unit, context, short_desc FROM pg_settings WHERE name LIKE 'inventory\_perf.%' ORDER BY name;
 SET inventory_perf.no_such_setting = 1;
 

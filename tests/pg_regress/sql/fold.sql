@@ -51,7 +51,7 @@ CREATE TABLE others (product_id int, quantity int, moved_at date);
 SELECT count(*) > 0 AS attached FROM inventory_perf.attach_ledger('others', prefix => 'other_');
 INSERT INTO others VALUES (1, 1, '2024-01-01');
 SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots() ORDER BY ledger::text;
-SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots(NULL, '2024-01-01') ORDER BY ledger::text;
+SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots(until => '2024-01-01') ORDER BY ledger::text;
 
 -- many deltas of few key-days, and few of many, under the least memory
 SET work_mem = '64kB';

@@ -28,7 +28,7 @@ TABLE wrong;
 -- scattered
 INSERT INTO moves SELECT 2000 + i, i % 7, i % 2, 5 - i % 11, DATE '2020-01-01' + (i * 37) % 1900 FROM generate_series(1, 300) AS i;
 TABLE wrong;
-SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', '2022-01-01');
+SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', until => '2022-01-01');
 TABLE wrong;
 SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves');
 TABLE wrong;

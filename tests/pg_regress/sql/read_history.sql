@@ -14,13 +14,14 @@ INSERT INTO moves VALUES
 
 -- 2024-01-30 … 2024-02-04: (1, 10, 2) is a key of the range from its first day on
 SELECT * FROM stock_history('2024-01-30', '2024-02-04') WHERE tenant_id = 1 AND product_id = 10 ORDER BY 1, 2, 3, 4;
-SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', '2024-01-31');
+SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', until => '2024-01-31');
 SELECT * FROM stock_history('2024-01-30', '2024-02-04') WHERE tenant_id = 1 AND product_id = 10 ORDER BY 1, 2, 3, 4;
 SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves');
 SELECT * FROM stock_history('2024-01-30', '2024-02-04') WHERE tenant_id = 1 AND product_id = 10 ORDER BY 1, 2, 3, 4;
 -- one day, and none
 SELECT * FROM stock_history('2024-01-05', '2024-01-05') ORDER BY 1, 2, 3, 4;
 SELECT count(*) FROM stock_history('2000-01-01', '2000-01-31');
+-- the wrong way round, and NULL
 SELECT count(*) FROM stock_history('2024-02-04', '2024-02-03');
 SELECT count(*) FROM stock_history(NULL, '2024-02-03');
 SELECT count(*) FROM stock_history('2024-02-03', NULL);

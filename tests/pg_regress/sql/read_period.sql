@@ -14,7 +14,7 @@ INSERT INTO moves VALUES
 
 -- January: (1,10,1) 0 +100 -50 = 50 in 3 moves; (1,10,2) 0 +5; (1,20,1) 7 all the while
 SELECT * FROM stock_period('2024-01-01', '2024-01-31') ORDER BY 1, 2, 3;
-SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', '2024-01-15');
+SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', until => '2024-01-15');
 SELECT * FROM stock_period('2024-01-01', '2024-01-31') ORDER BY 1, 2, 3;
 SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves');
 SELECT * FROM stock_period('2024-01-01', '2024-01-31') ORDER BY 1, 2, 3;

@@ -16,7 +16,7 @@ SELECT * FROM stock_on('2023-12-30') ORDER BY 1, 2, 3;
 SELECT * FROM stock_on('2023-12-31') ORDER BY 1, 2, 3;
 SELECT * FROM stock_on('2024-01-05') ORDER BY 1, 2, 3;
 SELECT * FROM stock_on('2024-01-31') ORDER BY 1, 2, 3;
-SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', '2024-01-15');
+SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', until => '2024-01-15');
 SELECT * FROM stock_on('2024-01-31') ORDER BY 1, 2, 3;
 SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves');
 SELECT * FROM stock_on('2023-12-30') ORDER BY 1, 2, 3;
@@ -32,9 +32,9 @@ SELECT * FROM stock_on('2024-02-02') WHERE product_id = 10 AND quantity > 0;
 SELECT sum(quantity) FROM stock_on('2024-02-02') WHERE tenant_id = 1;
 SELECT * FROM stock_on('2024-02-02') WHERE tenant_id = 99;
 
--- in a join, a lateral one, a sub-query, a prepared statement, a PL/pgSQL function, a SQL function, a view
-SELECT d, s.quantity
-FROM generate_series(DATE '2024-01-04', DATE '2024-01-06', '1 day') AS d,
+-- in a lateral join, a sub-query, a prepared statement, a view, a function
+SELECT d::date, s.quantity
+FROM generate_series(TIMESTAMP '2024-01-04', TIMESTAMP '2024-01-06', '1 day') AS d,
      LATERAL stock_on(d::date) AS s
 WHERE s.tenant_id = 1 AND s.product_id = 10 AND s.location_id = 1 ORDER BY d;
 SELECT m.moved_at, (SELECT quantity FROM stock_on(m.moved_at) AS s WHERE (s.tenant_id, s.product_id, s.location_id) = (m.tenant_id, m.product_id, m.location_id))
@@ -52,7 +52,7 @@ CREATE FUNCTION level(p int, d date) RETURNS numeric LANGUAGE plpgsql AS
 $$ DECLARE q numeric; BEGIN SELECT sum(quantity) INTO q FROM stock_on(d) WHERE product_id = p; RETURN q; END $$;
 SELECT level(10, '2024-01-20'), level(20, '2024-01-20'), level(30, '2024-01-20');
 
--- no day, no answer; days without end
+-- no day is an error; a day without end is not
 SELECT count(*) FROM stock_on(NULL);
 SELECT * FROM stock_on('infinity') ORDER BY 1, 2, 3;
 SELECT * FROM stock_on('-infinity');

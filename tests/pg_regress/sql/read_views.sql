@@ -18,7 +18,7 @@ SELECT * FROM daily_stock_snapshots ORDER BY 1, 2, 3, 4;
 SELECT * FROM stock_levels ORDER BY 1, 2, 3;
 
 -- half folded: the later half is pending
-SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', '2024-01-31');
+SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves', until => '2024-01-31');
 SELECT * FROM daily_stock_snapshots ORDER BY 1, 2, 3, 4;
 SELECT * FROM stock_levels ORDER BY 1, 2, 3;
 

@@ -37,7 +37,7 @@ VACUUM FULL elsewhere.movements;
 INSERT INTO elsewhere.movements VALUES (1, 10000, '2024-01-05');
 SELECT * FROM inventory_perf.verify_ledger('elsewhere.movements');
 
--- the storage and the views may be renamed or moved too
+-- a view of the ledger may be renamed
 ALTER VIEW stock_levels RENAME TO levels_of_mine;
 SELECT * FROM levels_of_mine;
 SELECT * FROM inventory_perf.verify_ledger('elsewhere.movements');
@@ -46,3 +46,4 @@ SELECT * FROM inventory_perf.verify_ledger('elsewhere.movements');
 DROP TABLE elsewhere.movements;
 DROP TABLE elsewhere.movements CASCADE;
 SELECT * FROM inventory_perf.ledgers;
+SELECT relname, relkind FROM pg_class WHERE relname LIKE 'stock%' ORDER BY 1;

@@ -114,4 +114,5 @@ SELECT * FROM shop.stock_levels;
 SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('shop.moves');
 RESET ROLE;
 DROP SCHEMA shop CASCADE;
+DROP OWNED BY golden_owner, golden_reader, golden_writer, golden_stranger;
 DROP ROLE golden_owner, golden_reader, golden_writer, golden_stranger;
