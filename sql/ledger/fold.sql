@@ -35,10 +35,10 @@ WITH taken AS (
     LEFT JOIN LATERAL (
         SELECT d.month_quantity {value:, d.month_value}
         FROM {days} d
-        WHERE {match d r} AND d.day >= r.month AND d.day < r.day
+        WHERE d.month = r.month AND {match d r} AND d.day < r.day
         ORDER BY d.day DESC LIMIT 1
     ) b ON true
-    ON CONFLICT ({keys}, day) DO UPDATE
+    ON CONFLICT (month, {keys}, day) DO UPDATE
     SET in_quantity = s.in_quantity + excluded.in_quantity,
         out_quantity = s.out_quantity + excluded.out_quantity,
         move_count = s.move_count + excluded.move_count,
@@ -51,7 +51,7 @@ WITH taken AS (
     SET month_quantity = d.month_quantity + r.running_quantity
         {value:, month_value = d.month_value + r.running_value}
     FROM running r
-    WHERE {match d r} AND d.day > r.day AND d.day < r.next_day
+    WHERE d.month = r.month AND {match d r} AND d.day > r.day AND d.day < r.next_day
     RETURNING 1
 ), later_openings AS (
     INSERT INTO {openings} AS o ({keys}, month, quantity, {value:value,} move_count)

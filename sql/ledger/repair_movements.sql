@@ -1,5 +1,5 @@
 -- Appends what is missing (or too much) per key and day between the ledger and stored ⊎ pending,
--- for the days $1 to $2.
+-- of the range.
 WITH leg AS MATERIALIZED (
     {legs}
 ), expected AS (
@@ -7,7 +7,8 @@ WITH leg AS MATERIALIZED (
            sum(greatest(-l.quantity, 0)) AS out_quantity, count(*) AS move_count
            {value:, sum(l.value) AS value_change}
     FROM leg l
-    WHERE ($1 IS NULL OR l.day >= $1) AND ($2 IS NULL OR l.day <= $2) {tenant_condition}
+    WHERE ({from_date} IS NULL OR l.day >= {from_date})
+      AND ({to_date} IS NULL OR l.day <= {to_date}) {tenant_condition}
     GROUP BY {keys l}, l.day
 ), found AS (
     SELECT {keys e}, e.day, sum(e.in_quantity) AS in_quantity,
@@ -15,7 +16,8 @@ WITH leg AS MATERIALIZED (
            {value:, sum(e.value) AS value_change}
     FROM {entries} e
     WHERE e.part IN (2, 3)
-      AND ($1 IS NULL OR e.day >= $1) AND ($2 IS NULL OR e.day <= $2) {tenant_condition}
+      AND ({from_date} IS NULL OR e.day >= {from_date})
+      AND ({to_date} IS NULL OR e.day <= {to_date}) {tenant_condition}
     GROUP BY {keys e}, e.day
 )
 INSERT INTO {pending} ({keys}, day, in_quantity, out_quantity, {value:value_change,} move_count,

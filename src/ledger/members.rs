@@ -101,6 +101,35 @@ pub fn check_kinds(members: &[pg_sys::Oid]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses a tree of which some table hangs below another table as well: statements that name the
+/// other one fire its triggers, not those of the ledger.
+pub fn check_parents(ledger: pg_sys::Oid, members: &[pg_sys::Oid]) -> Result<(), Failure> {
+    for member in members {
+        let parents = oids(
+            "SELECT inhparent FROM pg_catalog.pg_inherits WHERE inhrelid = $1",
+            *member,
+        )?;
+        let Some(parent) = parents.into_iter().find(|parent| !members.contains(parent)) else {
+            continue;
+        };
+        let (child, parent) = (
+            registry::relation_name(*member),
+            registry::relation_name(parent),
+        );
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("{child} is a partition or child of {parent}, which is not part of the ledger"),
+        )
+        .detail("Changes made through the parent could not be captured.")
+        .hint(if *member == ledger {
+            format!("Attach {parent} instead.")
+        } else {
+            format!("Take {child} out of {parent}, or out of the ledger.")
+        }));
+    }
+    Ok(())
+}
+
 pub fn record(ledger: pg_sys::Oid, member: pg_sys::Oid) -> Result<(), Failure> {
     registry::change_quietly(
         "INSERT INTO inventory_perf.ledger_member (member, ledger) VALUES ($1, $2)",
@@ -156,7 +185,7 @@ struct Syncing;
 
 impl Syncing {
     fn begin() -> Option<Self> {
-        (!IS_SYNCING.replace(true)).then_some(Self)
+        (!IS_SYNCING.replace(true)).then(|| Self)
     }
 }
 
@@ -170,6 +199,7 @@ fn sync_all() -> Result<(), Failure> {
     for oid in registry::all()? {
         let recorded = recorded(oid)?;
         let current = current(oid)?;
+        check_parents(oid, &current)?;
         if current.iter().any(|member| !recorded.contains(member))
             || recorded.iter().any(|member| !current.contains(member))
         {

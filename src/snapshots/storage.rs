@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use crate::error::Failure;
 use crate::ledger::mapping::Mapping;
 use crate::ledger::objects::{DAYS, MAPPED_MOVES, MONTHS, OBJECTS, OPENINGS, Objects, PENDING};
-use crate::ledger::registry::{Ledger, relation_name};
+use crate::ledger::registry::{Ledger, State, relation_name};
 use crate::security;
 
 pub struct Tables {
@@ -68,7 +68,7 @@ pub fn create_relations(ledger: &Ledger) -> Result<(), Failure> {
         .iter()
         .filter(|object| !is_made_at_once(object.name))
     {
-        let name = objects.name(object.name);
+        let name = objects.signature(object);
         let (kind, right) = match object.kind {
             "function" => ("FUNCTION", "EXECUTE"),
             _ => ("TABLE", "SELECT"),
@@ -129,14 +129,19 @@ pub fn drop_relations(
     drop_data: bool,
 ) -> Result<Vec<(String, String, String)>, Failure> {
     let objects = Objects::new(&ledger.schema, &ledger.prefix);
+    let has_relations = ledger.state != State::AwaitingBackfill;
     let mut done = Vec::new();
     // Functions read views, and views read tables and one another.
     for kind in ["function", "view", "table"] {
         let names: Vec<String> = OBJECTS
             .iter()
             .filter(|object| object.kind == kind)
-            .map(|object| objects.name(object.name))
+            .filter(|object| has_relations || is_made_at_once(object.name))
+            .map(|object| objects.signature(object))
             .collect();
+        if names.is_empty() {
+            continue;
+        }
         let action = if kind == "table" && !drop_data {
             "kept"
         } else {
