@@ -1,8 +1,8 @@
 -- An independent reckoning for the golden files. `legs` is a relation that a test writes in plain
 -- SQL over its ledger: the key columns named as in the derived relations, then day, quantity and,
 -- with a value measure, value. Every view, function and jsonb twin of the ledger is compared with
--- sums over these legs, as of every day with a movement, its neighbours, and ranges about it.
--- No row means that all agree; `relations_compared` tells how much was compared.
+-- sums over these legs, as of every day with a movement and the day before, and over ranges about
+-- it. No row means that all agree; golden.comparisons tells how much was compared.
 CREATE SCHEMA golden;
 
 CREATE TABLE golden.comparisons (relation text, expected bigint);
@@ -16,8 +16,8 @@ BEGIN
     EXECUTE format('SELECT count(*) FROM (%s) AS e', expected) INTO expected_rows;
     INSERT INTO golden.comparisons VALUES (relation, expected_rows);
     RETURN QUERY EXECUTE format($sql$
-        WITH a AS (SELECT to_jsonb(a) AS r FROM (%2$s) AS a),
-             e AS (SELECT to_jsonb(e) AS r FROM (%3$s) AS e)
+        WITH a AS (SELECT to_jsonb(golden_row) AS r FROM (%2$s) AS golden_row),
+             e AS (SELECT to_jsonb(golden_row) AS r FROM (%3$s) AS golden_row)
         SELECT %1$L, 'extension', r FROM (TABLE a EXCEPT ALL TABLE e) AS wrong
         UNION ALL
         SELECT %1$L, 'ledger', r FROM (TABLE e EXCEPT ALL TABLE a) AS missing
@@ -60,6 +60,10 @@ BEGIN
     measures := 'opening_quantity, in_quantity, out_quantity, total_movements, closing_quantity, move_count'
         || CASE WHEN has_value THEN ', opening_value, value_change, closing_value' ELSE '' END;
 
+    EXECUTE format('CREATE TEMPORARY TABLE golden_legs AS SELECT * FROM %s', legs);
+    legs := 'pg_temp.golden_legs';
+    ANALYZE golden_legs;
+
     RETURN QUERY SELECT * FROM golden.compare('daily_stock_snapshots',
         format('SELECT * FROM %s', daily),
         format($sql$
@@ -80,7 +84,7 @@ BEGIN
         format('SELECT %1$s, sum(quantity) AS quantity_on_hand, max(day) AS last_moved_on %3$s FROM %2$s GROUP BY %1$s',
             keys, legs, CASE WHEN has_value THEN ', sum(value) AS stock_value' ELSE '' END));
 
-    FOR a_day IN EXECUTE format('SELECT DISTINCT day + near_days FROM %s, generate_series(-1, 1) AS near_days ORDER BY 1', legs) LOOP
+    FOR a_day IN EXECUTE format('SELECT DISTINCT day + near_days FROM %s, generate_series(-1, 0) AS near_days ORDER BY 1', legs) LOOP
         per_day := format('SELECT %1$s, sum(quantity) AS quantity %4$s FROM %2$s WHERE day <= %3$L GROUP BY %1$s',
             keys, legs, a_day, CASE WHEN has_value THEN ', sum(value) AS value' ELSE '' END);
         RETURN QUERY SELECT * FROM golden.compare(format('stock_on(%s)', a_day),
@@ -93,7 +97,7 @@ BEGIN
 
     FOR from_date, to_date IN EXECUTE format($sql$
             SELECT DISTINCT day - before, day + after
-            FROM %s, (VALUES (0, 0), (1, 1), (-1, 2), (3, 35)) AS range (before, after) ORDER BY 1, 2$sql$, legs) LOOP
+            FROM %s, (VALUES (0, 0), (3, 35)) AS range (before, after) ORDER BY 1, 2$sql$, legs) LOOP
         per_period := format($sql$
             SELECT %1$s,
                    coalesce(sum(quantity) FILTER (WHERE day < %3$L), 0) AS opening_quantity,
@@ -131,4 +135,5 @@ BEGIN
             format('SELECT key, snapshot_date, %s FROM inventory_perf.stock_history(%L::regclass, %L, %L)', measures, ledger, from_date, to_date),
             format('SELECT %s AS key, snapshot_date, %s FROM (%s) AS e', key_object, measures, per_day));
     END LOOP;
+    DROP TABLE golden_legs;
 END $$;
