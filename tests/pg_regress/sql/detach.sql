@@ -18,11 +18,10 @@ SELECT count(*) > 0 AS attached FROM inventory_perf.attach_ledger('moves', prefi
 SELECT * FROM again_stock_levels;
 SELECT * FROM inventory_perf.detach_ledger('moves', drop_data => true);
 
--- an own function of the same name but other arguments stays
-CREATE FUNCTION other_stock_on(product int) RETURNS text LANGUAGE sql AS 'SELECT $$mine$$';
--- with drop_data nothing else stays
+-- with drop_data nothing stays, but an own function of the same name with other arguments
 CREATE TABLE others (product_id int, quantity int, moved_at date);
 SELECT count(*) > 0 AS attached FROM inventory_perf.attach_ledger('others', prefix => 'other_');
+CREATE FUNCTION other_stock_on(product int) RETURNS text LANGUAGE sql AS 'SELECT $$mine$$';
 SELECT * FROM inventory_perf.detach_ledger('others', drop_data => true);
 SELECT relname FROM pg_class WHERE relname LIKE 'other\_%' ORDER BY 1;
 SELECT other_stock_on(1);

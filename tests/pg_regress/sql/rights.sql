@@ -67,7 +67,9 @@ SELECT * FROM inventory_perf.verify_ledger('shop.moves');
 SELECT * FROM shop.stock_pending;
 SELECT * FROM shop.stock_days;
 SELECT * FROM shop.stock_openings;
-SELECT * FROM shop.stock_entries;
+SELECT * FROM shop.stock_pending_entries;
+SELECT * FROM shop.stock_day_entries;
+SELECT * FROM shop.stock_opening_entries;
 SELECT * FROM shop.stock_mapped_moves;
 SELECT * FROM inventory_perf.ledgers;
 -- not through an error either: a function that tells what it sees
@@ -107,11 +109,14 @@ ALTER TABLE shop.moves DISABLE ROW LEVEL SECURITY;
 
 -- a change of owner
 RESET ROLE;
+GRANT CREATE ON SCHEMA shop TO golden_writer;
 ALTER TABLE shop.moves OWNER TO golden_writer;
 SET ROLE golden_writer;
 INSERT INTO shop.moves VALUES (1, 7, '2024-01-03');
 SELECT * FROM shop.stock_levels;
 SELECT ledger, deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('shop.moves');
+SELECT inventory_perf.rebuild_ledger('shop.moves');
+SELECT count(*) > 0 AS detached FROM inventory_perf.detach_ledger('shop.moves', drop_data => true);
 RESET ROLE;
 DROP SCHEMA shop CASCADE;
 DROP OWNED BY golden_owner, golden_reader, golden_writer, golden_stranger;
