@@ -15,6 +15,8 @@ mod baseline;
 mod changes;
 #[path = "ledger/cluster.rs"]
 mod cluster;
+#[path = "../tests/common/mod.rs"]
+mod common;
 #[path = "ledger/dataset.rs"]
 mod dataset;
 #[path = "ledger/fold.rs"]

@@ -1,7 +1,6 @@
 //! INSERT throughput by pgbench: no trigger, a delta log in PL/pgSQL, the extension.
 
-use std::fs;
-use std::path::PathBuf;
+use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -120,19 +119,21 @@ fn compare(
 
 /// Runs one pgbench round; any client that fails, for a deadlock say, fails the bench.
 fn transactions_per_second(bench: &Bench, script: &str, clients: u32) -> f64 {
-    let path: PathBuf = bench.server.scratch_file("script.sql");
-    fs::write(&path, script).expect("the script");
-    let output = bench
+    let mut pgbench = bench
         .server
-        .client_program("pgbench", DATABASE)
-        .args(["--no-vacuum", "--protocol=prepared", "--jobs=1"])
+        .pgbench(DATABASE)
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=1", "--file=-"])
         .arg(format!("--client={clients}"))
         .arg(format!("--time={}", bench.scale.seconds))
-        .arg("--file")
-        .arg(&path)
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("pgbench");
+    let mut input = pgbench.stdin.take().expect("its standard input");
+    input.write_all(script.as_bytes()).expect("the script");
+    drop(input);
+    let output = pgbench.wait_with_output().expect("pgbench");
     let text = String::from_utf8_lossy(&output.stdout);
     let field = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name));
