@@ -17,7 +17,9 @@ impl Server {
         let options = settings.iter().fold(options, |options, (name, value)| {
             options.set(name, &format!("'{value}'"))
         });
-        Self { cluster: options.start() }
+        Self {
+            cluster: options.start(),
+        }
     }
 
     pub fn connect(&self, database: &str) -> Client {
@@ -28,7 +30,9 @@ impl Server {
     pub fn create_database(&self, name: &str) -> Client {
         self.administrate(&format!("CREATE DATABASE {name}"));
         let mut client = self.connect(name);
-        client.batch_execute("CREATE EXTENSION inventory_perf").expect("the extension installed");
+        client
+            .batch_execute("CREATE EXTENSION inventory_perf")
+            .expect("the extension installed");
         client
     }
 
@@ -59,7 +63,10 @@ impl Server {
     pub fn postmaster(&self) -> u32 {
         let path = self.cluster.data_directory().join("postmaster.pid");
         let file = fs::read_to_string(path).expect("postmaster.pid");
-        file.lines().next().and_then(|line| line.parse().ok()).expect("the postmaster's pid")
+        file.lines()
+            .next()
+            .and_then(|line| line.parse().ok())
+            .expect("the postmaster's pid")
     }
 
     /// No bench makes an error on purpose: one in the log, a deadlock for example, is a failure.
@@ -67,9 +74,17 @@ impl Server {
         let log = fs::read_to_string(self.cluster.log_file()).expect("the server's log");
         let errors: Vec<&str> = log
             .lines()
-            .filter(|line| ["ERROR: ", "FATAL: ", "PANIC: "].iter().any(|s| line.contains(s)))
+            .filter(|line| {
+                ["ERROR: ", "FATAL: ", "PANIC: "]
+                    .iter()
+                    .any(|s| line.contains(s))
+            })
             .filter(|line| !line.contains("the database system is starting up"))
             .collect();
-        assert!(errors.is_empty(), "the server logged errors:\n{}", errors.join("\n"));
+        assert!(
+            errors.is_empty(),
+            "the server logged errors:\n{}",
+            errors.join("\n")
+        );
     }
 }
