@@ -1,3 +1,59 @@
 //! Exact daily stock snapshots for PostgreSQL inventory ledgers.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`ledger`] | attaching a table of stock movements, and capturing its changes |
+//! | [`snapshots`] | filling, folding, reading and auditing daily stock snapshots |
+//! | [`settings`] | every setting |
+//! | [`error`] | the one error type |
+//! | [`security`] | whose rights code runs with |
+//! | [`calendar`], [`decimal`], [`sql`], [`template`] | pure helpers |
+
+use pgrx::prelude::*;
+
+mod calendar;
+mod decimal;
+mod error;
+mod invalidation;
+mod ledger;
+mod security;
+mod settings;
+mod snapshots;
+mod sql;
+mod template;
 
 ::pgrx::pg_module_magic!(name, version);
+
+extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
+extension_sql_file!(
+    "../sql/ledgers.sql",
+    name = "ledgers",
+    requires = ["bootstrap"]
+);
+extension_sql_file!("../sql/reads.sql", name = "reads", requires = ["ledgers"]);
+extension_sql_file!(
+    "../sql/maintenance.sql",
+    name = "maintenance",
+    requires = ["reads"]
+);
+extension_sql_file!(
+    "../sql/event_triggers.sql",
+    name = "event_triggers",
+    finalize
+);
+
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::register();
+}
+
+/// Required by `cargo pgrx test` at the root of the crate.
+#[cfg(test)]
+pub mod pg_test {
+    pub fn setup(_options: Vec<&str>) {}
+
+    #[must_use]
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec![]
+    }
+}

@@ -1,0 +1,42 @@
+-- What keeps ledgers right when their tables are altered or dropped.
+
+CREATE FUNCTION inventory_perf.on_ddl_command_end() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM inventory_perf.ledger) THEN
+        PERFORM inventory_perf.sync_members();
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION inventory_perf.on_ddl_command_end() IS
+'counts partitions that come to a ledger or go, and marks a ledger stale whose triggers were disabled';
+REVOKE ALL ON FUNCTION inventory_perf.on_ddl_command_end() FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.on_sql_drop() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM inventory_perf.ledger) THEN
+        PERFORM inventory_perf.after_drop(
+            (SELECT pg_catalog.array_agg(d.objid) FROM pg_catalog.pg_event_trigger_dropped_objects() d
+             WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0),
+            (SELECT pg_catalog.array_agg(d.address_names[1] || '.' || d.address_names[2])
+             FROM pg_catalog.pg_event_trigger_dropped_objects() d
+             WHERE d.object_type = 'trigger' AND d.address_names[3] LIKE '00\_inventory\_perf\_%'));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION inventory_perf.on_sql_drop() IS
+'forgets a ledger that is dropped, refuses to drop a part of one, and marks a ledger stale whose triggers were dropped';
+REVOKE ALL ON FUNCTION inventory_perf.on_sql_drop() FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.after_drop(relations oid[], triggers text[]) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'after_drop_wrapper';
+COMMENT ON FUNCTION inventory_perf.after_drop(oid[], text[]) IS
+'what the event trigger does once it knows what was dropped';
+REVOKE ALL ON FUNCTION inventory_perf.after_drop(oid[], text[]) FROM PUBLIC;
+
+CREATE EVENT TRIGGER inventory_perf_ddl_command_end ON ddl_command_end
+    WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE')
+    EXECUTE FUNCTION inventory_perf.on_ddl_command_end();
+CREATE EVENT TRIGGER inventory_perf_sql_drop ON sql_drop
+    EXECUTE FUNCTION inventory_perf.on_sql_drop();

@@ -1,0 +1,98 @@
+-- Typed reads of one ledger. Plain SQL that PostgreSQL inlines, so that a condition on a key
+-- column reaches the indexes.
+
+CREATE FUNCTION {stock_on}(as_of date)
+RETURNS TABLE ({public_key_definitions}, quantity numeric{value:, value numeric})
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+SELECT {keys e}, sum(e.quantity){value:, sum(e.value)}
+FROM {entries} e
+WHERE inventory_perf.check_day($1)
+  AND ((e.part = 1 AND e.month = (SELECT inventory_perf.base_month({ledger}, $1)))
+    OR (e.part = 2 AND e.day >= (SELECT inventory_perf.base_month({ledger}, $1)) AND e.day <= $1)
+    OR (e.part = 3 AND e.day <= $1))
+GROUP BY {keys e}
+HAVING sum(e.move_count) <> 0;
+END;
+COMMENT ON FUNCTION {stock_on}(date) IS 'stock of every key at the end of the day as_of; a key appears from its first movement on. Error 22004 for a null day';
+
+CREATE FUNCTION {stock_period}(from_date date, to_date date)
+RETURNS TABLE ({public_key_definitions}, opening_quantity numeric, in_quantity numeric,
+               out_quantity numeric, total_movements numeric, closing_quantity numeric,
+               move_count bigint
+               {value:, opening_value numeric, value_change numeric, closing_value numeric})
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+SELECT {keys e},
+       coalesce(sum(e.quantity) FILTER (WHERE e.day IS NULL OR e.day < $1), 0),
+       coalesce(sum(e.in_quantity) FILTER (WHERE e.day >= $1), 0),
+       coalesce(sum(e.out_quantity) FILTER (WHERE e.day >= $1), 0),
+       coalesce(sum(e.quantity) FILTER (WHERE e.day >= $1), 0),
+       sum(e.quantity),
+       coalesce(sum(e.move_count) FILTER (WHERE e.day >= $1), 0)::bigint
+       {value:,
+       coalesce(sum(e.value) FILTER (WHERE e.day IS NULL OR e.day < $1), 0),
+       coalesce(sum(e.value) FILTER (WHERE e.day >= $1), 0),
+       sum(e.value)}
+FROM {entries} e
+WHERE inventory_perf.check_period($1, $2)
+  AND ((e.part = 1 AND e.month = (SELECT inventory_perf.base_month({ledger}, $1)))
+    OR (e.part = 2 AND e.day >= (SELECT inventory_perf.base_month({ledger}, $1)) AND e.day <= $2)
+    OR (e.part = 3 AND e.day <= $2))
+GROUP BY {keys e}
+HAVING sum(e.move_count) <> 0;
+END;
+COMMENT ON FUNCTION {stock_period}(date, date) IS 'one row per key for the days from_date to to_date, both included: opening, in, out, net, closing, number of movements. Error 22004 for a null day, 22023 when from_date is after to_date';
+
+CREATE FUNCTION {stock_history}(from_date date, to_date date)
+RETURNS TABLE ({public_key_definitions}, snapshot_date date, opening_quantity numeric,
+               in_quantity numeric, out_quantity numeric, total_movements numeric,
+               closing_quantity numeric, move_count bigint
+               {value:, opening_value numeric, value_change numeric, closing_value numeric})
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+SELECT {keys h}, h.day,
+       h.opening_quantity + h.running_quantity - h.net_quantity,
+       h.in_quantity, h.out_quantity, h.net_quantity,
+       h.opening_quantity + h.running_quantity, h.move_count
+       {value:, h.opening_value + h.running_value - h.value_change, h.value_change,
+       h.opening_value + h.running_value}
+FROM (
+    SELECT {keys k}, g.day, k.opening_quantity,
+           coalesce(s.in_quantity, 0) AS in_quantity,
+           coalesce(s.out_quantity, 0) AS out_quantity,
+           coalesce(s.in_quantity - s.out_quantity, 0) AS net_quantity,
+           coalesce(s.move_count, 0)::bigint AS move_count,
+           coalesce(sum(s.in_quantity - s.out_quantity) OVER running, 0) AS running_quantity
+           {value:, k.opening_value, coalesce(s.value_change, 0) AS value_change,
+           coalesce(sum(s.value_change) OVER running, 0) AS running_value}
+    FROM (
+        SELECT {keys e},
+               coalesce(sum(e.quantity) FILTER (WHERE e.day IS NULL OR e.day < $1), 0)
+                   AS opening_quantity
+               {value:, coalesce(sum(e.value) FILTER (WHERE e.day IS NULL OR e.day < $1), 0)
+                   AS opening_value}
+        FROM {entries} e
+        WHERE inventory_perf.check_history($1, $2)
+          AND ((e.part = 1 AND e.month = (SELECT inventory_perf.base_month({ledger}, $1)))
+            OR (e.part = 2 AND e.day >= (SELECT inventory_perf.base_month({ledger}, $1))
+                AND e.day <= $2)
+            OR (e.part = 3 AND e.day <= $2))
+        GROUP BY {keys e}
+        HAVING sum(e.move_count) <> 0
+    ) k
+    CROSS JOIN (
+        SELECT $1 + n.n AS day FROM generate_series(0, $2 - $1) AS n(n)
+    ) g
+    LEFT JOIN (
+        SELECT {keys e}, e.day, sum(e.in_quantity) AS in_quantity,
+               sum(e.out_quantity) AS out_quantity, sum(e.move_count) AS move_count
+               {value:, sum(e.value) AS value_change}
+        FROM {entries} e
+        WHERE e.part IN (2, 3) AND e.day >= $1 AND e.day <= $2
+        GROUP BY {keys e}, e.day
+    ) s ON {match s k} AND s.day = g.day
+    WINDOW running AS (PARTITION BY {keys k} ORDER BY g.day)
+) h;
+END;
+COMMENT ON FUNCTION {stock_history}(date, date) IS 'one row per key and every day from from_date to to_date, days without movement included. Error 22004 for a null day, 22023 when from_date is after to_date or a day is infinite';

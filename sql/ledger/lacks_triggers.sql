@@ -1,0 +1,11 @@
+SELECT EXISTS (
+    SELECT FROM inventory_perf.ledger_member m
+    JOIN pg_catalog.pg_class c ON c.oid = m.member
+    WHERE m.ledger = $1::oid AND $2 > (
+        SELECT count(*)
+        FROM pg_catalog.pg_trigger t
+        JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+        JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+        WHERE t.tgrelid = m.member
+          AND n.nspname = 'inventory_perf' AND p.proname = 'capture_moves')
+)

@@ -1,0 +1,19 @@
+-- Opens month $1: every key's balance when it began, from the last open month before it.
+WITH base AS (
+    SELECT max(m.month) AS month FROM {months} m WHERE m.month < $1
+), opened AS (
+    INSERT INTO {months} VALUES ($1)
+)
+INSERT INTO {openings} ({keys}, month, quantity, {value:value,} move_count)
+SELECT {keys e}, $1, sum(e.quantity), {value:sum(e.value),} sum(e.move_count)::bigint
+FROM (
+    SELECT {keys o}, o.quantity, {value:o.value,} o.move_count
+    FROM {openings} o
+    WHERE o.month = (SELECT b.month FROM base b)
+    UNION ALL
+    SELECT {keys d}, d.in_quantity - d.out_quantity, {value:d.value_change,} d.move_count
+    FROM {days} d
+    WHERE d.day >= (SELECT b.month FROM base b) AND d.day < $1
+) e
+GROUP BY {keys e}
+HAVING sum(e.move_count) <> 0

@@ -1,0 +1,15 @@
+//! What a ledger is: its mapping, how it is attached and how its changes are captured.
+
+pub mod attach;
+pub mod capture;
+pub mod detach;
+pub mod detection;
+pub mod drops;
+pub mod expressions;
+pub mod keys;
+pub mod legs;
+pub mod mapping;
+pub mod members;
+pub mod objects;
+pub mod registry;
+pub mod table_writer;

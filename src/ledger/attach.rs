@@ -1,0 +1,240 @@
+//! `attach_ledger()`: maps a table of stock movements and creates what answers from it.
+
+mod columns;
+mod mapped_moves;
+mod names;
+
+pub use names::relation;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::detection::{self, Choices, Preset};
+use super::objects::{MAPPED_MOVES, OBJECTS, Objects, TRIGGERS};
+use super::registry::{self, Registration, State};
+use super::{expressions, members};
+use crate::error::{Failure, OrRaise, required};
+use crate::security;
+use crate::snapshots::{backfill, storage};
+
+/// The arguments of `attach_ledger()`, checked for NULL.
+pub struct Arguments {
+    pub ledger: pg_sys::Oid,
+    pub choices: Choices,
+    pub by_location: bool,
+    pub value: Option<String>,
+    pub time_zone: String,
+    pub target_schema: Option<String>,
+    pub prefix: String,
+    pub backfill: bool,
+}
+
+#[allow(clippy::too_many_arguments)]
+#[pg_extern(sql = false)]
+fn attach_ledger(
+    ledger: Option<pg_sys::Oid>,
+    preset: Option<String>,
+    tenant: Option<String>,
+    product: Option<String>,
+    location: Option<String>,
+    from_location: Option<String>,
+    to_location: Option<String>,
+    by_location: Option<bool>,
+    dimensions: Option<Vec<Option<String>>>,
+    quantity: Option<String>,
+    value: Option<String>,
+    moved_at: Option<String>,
+    time_zone: Option<String>,
+    filter: Option<String>,
+    target_schema: Option<String>,
+    prefix: Option<String>,
+    backfill: Option<bool>,
+) -> TableIterator<
+    'static,
+    (
+        name!(object, String),
+        name!(kind, String),
+        name!(purpose, String),
+    ),
+> {
+    let attached = (|| {
+        let by_location = required(by_location, "by_location")?;
+        let dimensions = required(dimensions, "dimensions")?
+            .into_iter()
+            .map(|dimension| required(dimension, "dimensions"))
+            .collect::<Result<_, _>>()?;
+        let preset = preset.as_deref().map(Preset::parse).transpose()?;
+        attach(Arguments {
+            ledger: required(ledger, "ledger")?,
+            choices: Choices {
+                preset,
+                tenant,
+                product,
+                location,
+                from_location,
+                to_location,
+                by_location,
+                dimensions,
+                quantity,
+                moved_at,
+                filter,
+            },
+            by_location,
+            value,
+            time_zone: required(time_zone, "time_zone")?,
+            target_schema,
+            prefix: required(prefix, "prefix")?,
+            backfill: required(backfill, "backfill")?,
+        })
+    })();
+    TableIterator::new(attached.or_raise())
+}
+
+fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure> {
+    let table = columns::check_table(arguments.ledger)?;
+    if let Some(attached) = members::ledger_of(arguments.ledger)? {
+        return Err(already_attached(&table.name, &attached.name));
+    }
+    let detected = detection::detect(
+        &table.name,
+        &columns::columns(arguments.ledger)?,
+        &arguments.choices,
+    )?;
+    for (argument, expression) in [
+        ("quantity", Some(detected.quantity.to_sql())),
+        ("moved_at", Some(detected.moved_at.to_sql())),
+        ("value", arguments.value.clone()),
+        ("filter", detected.filter.clone()),
+    ] {
+        if let Some(expression) = expression {
+            expressions::check_syntax(argument, &expression)?;
+        }
+    }
+
+    // Writers wait from here on until the transaction ends, readers do not.
+    Spi::run(&format!(
+        "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
+        table.name
+    ))?;
+    let tables = members::current(arguments.ledger)?;
+    members::check_kinds(&tables)?;
+    for member in &tables {
+        if let Some(attached) = members::ledger_of(*member)? {
+            return Err(already_attached(
+                &registry::relation_name(*member),
+                &attached.name,
+            ));
+        }
+    }
+    let schema = arguments
+        .target_schema
+        .clone()
+        .unwrap_or(table.schema.clone());
+    names::check(&schema, &arguments.prefix)?;
+    let objects = Objects::new(&schema, &arguments.prefix);
+    let mapping = mapped_moves::create(&table.name, &objects, &detected, &arguments)?;
+    for notice in detected.notices {
+        ereport!(
+            PgLogLevel::NOTICE,
+            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+            notice
+        );
+    }
+
+    security::with_safe_path(|| {
+        let tables_of_storage = storage::create(&objects, &mapping)?;
+        let mapped_moves = names::relation(&objects.name(MAPPED_MOVES))?;
+        for member in &tables {
+            members::create_triggers(*member)?;
+        }
+        registry::register(&Registration {
+            ledger: arguments.ledger,
+            prefix: &arguments.prefix,
+            mapping: &mapping,
+            pending: tables_of_storage.pending,
+            days: tables_of_storage.days,
+            openings: tables_of_storage.openings,
+            months: tables_of_storage.months,
+            mapped_moves,
+        })?;
+        for member in &tables {
+            members::record(arguments.ledger, *member)?;
+        }
+        let ledger = registry::get(arguments.ledger)?;
+        storage::give_to_owner(&ledger)?;
+        if arguments.backfill {
+            backfill::fill(&ledger)?;
+            storage::create_relations(&ledger)?;
+            registry::set_state(ledger.oid, State::Ready)?;
+        } else {
+            ereport!(
+                PgLogLevel::NOTICE,
+                PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+                format!(
+                    "commit, then run SELECT inventory_perf.backfill_ledger({}) to fill the \
+                     snapshots and create the relations that answer",
+                    crate::sql::quote_literal(&ledger.name)
+                )
+            );
+        }
+        Ok(created(&objects, &table.name, arguments.backfill))
+    })
+}
+
+fn created(objects: &Objects, ledger: &str, with_relations: bool) -> Vec<(String, String, String)> {
+    OBJECTS
+        .iter()
+        .filter(|object| with_relations || storage::is_made_at_once(object.name))
+        .map(|object| {
+            (
+                objects.name(object.name),
+                object.kind.into(),
+                object.purpose.into(),
+            )
+        })
+        .chain(TRIGGERS.iter().map(|(name, event, _)| {
+            let event = event.rsplit(' ').next().unwrap_or(event);
+            (
+                format!("{} on {ledger}", crate::sql::quote_identifier(name)),
+                "trigger".into(),
+                format!("captures {event}"),
+            )
+        }))
+        .collect()
+}
+
+fn already_attached(table: &str, ledger: &str) -> Failure {
+    let detail = if table == ledger {
+        "A table can be attached once.".to_owned()
+    } else {
+        format!("{table} is part of it.")
+    };
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT,
+        format!("ledger {ledger} is already attached"),
+    )
+    .detail(detail)
+    .hint(format!(
+        "To map it anew, run SELECT * FROM inventory_perf.detach_ledger({}, drop_data => true) first.",
+        crate::sql::quote_literal(ledger)
+    ))
+}
+
+impl From<detection::DetectionError> for Failure {
+    fn from(error: detection::DetectionError) -> Self {
+        let code = match error.kind {
+            detection::DetectionErrorKind::UndefinedColumn => {
+                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN
+            }
+            detection::DetectionErrorKind::AmbiguousColumn => {
+                PgSqlErrorCode::ERRCODE_AMBIGUOUS_COLUMN
+            }
+            detection::DetectionErrorKind::InvalidParameter => {
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE
+            }
+        };
+        Failure::new(code, error.message)
+            .detail(error.detail)
+            .hint(error.hint)
+    }
+}

@@ -1,0 +1,285 @@
+//! The trigger that captures changes of a ledger.
+//!
+//! It is the hot path of every write: it reads the statement's transition tables directly, works
+//! out the legs with the expressions of the mapping view, and appends one row per key and day to
+//! the ledger's pending table. No query is run, no row is shared with another writer, nothing
+//! waits.
+
+mod plan;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::legs::{LegBuffer, Movement, Movements, WideLeg, negate_numeric, numeric_datum};
+use super::members;
+use super::table_writer::TableWriter;
+use crate::error::{Failure, OrRaise};
+use plan::Plan;
+
+/// Key columns that a ledger has at most: an index holds them and the day.
+pub const MAX_KEYS: usize = pg_sys::INDEX_MAX_KEYS as usize - 1;
+
+/// Legs collected before they are written, when a whole table is captured.
+const WHOLE_TABLE_BATCH: usize = 500_000;
+
+#[unsafe(no_mangle)]
+#[doc(hidden)]
+pub extern "C" fn pg_finfo_inventory_perf_capture() -> &'static pg_sys::Pg_finfo_record {
+    const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &RECORD
+}
+
+/// `inventory_perf.capture_moves()`: the trigger function.
+///
+/// # Safety
+/// Called by PostgreSQL's function manager.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn inventory_perf_capture(
+    call: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: the context of a call by the trigger manager is a TriggerData, and only that has
+    // its node tag.
+    let trigger = unsafe {
+        let context = (*call).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+            Failure::new(
+                PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+                "capture_moves() must be called as a trigger",
+            )
+            .hint("inventory_perf.attach_ledger() creates the triggers.")
+            .raise();
+        }
+        &*context.cast::<pg_sys::TriggerData>()
+    };
+    // SAFETY: the trigger manager keeps the relation open during the call.
+    let relation = unsafe { (*trigger.tg_relation).rd_id };
+    let operation = trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK;
+    if operation == pg_sys::TRIGGER_EVENT_TRUNCATE {
+        truncate(relation).or_raise();
+    } else {
+        // SAFETY: transition tables are tuplestores of the relation's row type, or NULL.
+        unsafe { capture_statement(trigger, relation) }.or_raise();
+    }
+    pg_sys::Datum::from(0)
+}
+
+unsafe fn capture_statement(
+    trigger: &pg_sys::TriggerData,
+    relation: pg_sys::Oid,
+) -> Result<(), Failure> {
+    let Some(plan) = Plan::of(relation)? else {
+        return Ok(());
+    };
+    let mut legs = plan.buffer();
+    for (rows, retract) in [(trigger.tg_oldtable, true), (trigger.tg_newtable, false)] {
+        if rows.is_null() {
+            continue;
+        }
+        // SAFETY: other triggers read the same tuplestore, so this one uses a position of its own
+        // and leaves the first one selected.
+        unsafe {
+            let position =
+                pg_sys::tuplestore_alloc_read_pointer(rows, pg_sys::EXEC_FLAG_REWIND as i32);
+            pg_sys::tuplestore_select_read_pointer(rows, position);
+            pg_sys::tuplestore_rescan(rows);
+            let slot = pg_sys::MakeSingleTupleTableSlot(
+                (*trigger.tg_relation).rd_att,
+                &raw const pg_sys::TTSOpsMinimalTuple,
+            );
+            while pg_sys::tuplestore_gettupleslot(rows, true, false, slot) {
+                plan.collect(slot, &mut legs, retract)?;
+            }
+            pg_sys::ExecDropSingleTupleTableSlot(slot);
+            pg_sys::tuplestore_select_read_pointer(rows, 0);
+        }
+    }
+    append_pending(plan.pending, plan.has_value, &mut legs);
+    Ok(())
+}
+
+/// Captures every row of one member of a ledger, as if it were inserted, or deleted.
+pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<(), Failure> {
+    let Some(plan) = Plan::of(member)? else {
+        return Ok(());
+    };
+    let mut legs = plan.buffer();
+    // SAFETY: an ordinary scan of a table that the caller holds a lock on; on an error PostgreSQL
+    // releases what is open.
+    unsafe {
+        let relation = pg_sys::table_open(member, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
+        let scan = pg_sys::table_beginscan(relation, snapshot, 0, std::ptr::null_mut());
+        let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        while pg_sys::table_scan_getnextslot(scan, forward, slot) {
+            check_interrupts();
+            plan.collect(slot, &mut legs, retract)?;
+            if legs.legs.len() + legs.wide.len() >= WHOLE_TABLE_BATCH {
+                append_pending(plan.pending, plan.has_value, &mut legs);
+                legs = plan.buffer();
+            }
+        }
+        pg_sys::table_endscan(scan);
+        pg_sys::ExecDropSingleTupleTableSlot(slot);
+        pg_sys::UnregisterSnapshot(snapshot);
+        pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+    }
+    append_pending(plan.pending, plan.has_value, &mut legs);
+    Ok(())
+}
+
+/// PostgreSQL's own TRUNCATE shows an empty table to every snapshot, older ones included, so the
+/// storage is truncated with a whole ledger. A part of one is taken out row by row.
+fn truncate(relation: pg_sys::Oid) -> Result<(), Failure> {
+    let Some(ledger) = members::ledger_of(relation)? else {
+        return Ok(());
+    };
+    if relation == ledger.oid && !members::has_plain_children(ledger.oid)? {
+        crate::snapshots::storage::truncate(&ledger, true)
+    } else {
+        capture_whole_table(relation, true)
+    }
+}
+
+pub fn check_interrupts() {
+    // SAFETY: what CHECK_FOR_INTERRUPTS() does.
+    unsafe {
+        if pg_sys::InterruptPending != 0 {
+            pg_sys::ProcessInterrupts();
+        }
+    }
+}
+
+/// Appends what was collected to the pending table.
+fn append_pending(pending: pg_sys::Oid, has_value: bool, legs: &mut LegBuffer) {
+    legs.sort();
+    let mut movements =
+        Movements::new(legs.legs.iter().copied()).filter(|movement| !movement.changes_nothing());
+    let first = movements.next();
+    if first.is_none() && legs.wide.is_empty() {
+        return;
+    }
+    let mut row = PendingRow::new(has_value);
+    // SAFETY: attaching made the table with exactly these columns and one plain index.
+    unsafe {
+        let mut writer = TableWriter::open(pending, false);
+        for movement in first.into_iter().chain(movements) {
+            row.write(&mut writer, legs.keys.datums(movement.key), &movement);
+        }
+        for wide in &legs.wide {
+            row.write_wide(&mut writer, legs.keys.datums(wide.key), wide);
+        }
+        writer.finish();
+    }
+}
+
+/// One row of a pending table, reused from row to row.
+pub struct PendingRow {
+    has_value: bool,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+    zero: crate::decimal::EncodedNumeric,
+    captured_at: pg_sys::Datum,
+}
+
+impl PendingRow {
+    pub fn new(has_value: bool) -> Self {
+        Self {
+            has_value,
+            values: Vec::new(),
+            nulls: Vec::new(),
+            zero: crate::decimal::Decimal::ZERO.to_numeric(),
+            // SAFETY: reads a backend variable.
+            captured_at: pg_sys::Datum::from(unsafe {
+                pg_sys::GetCurrentTransactionStartTimestamp()
+            }),
+        }
+    }
+
+    unsafe fn write(
+        &mut self,
+        writer: &mut TableWriter,
+        keys: &[pg_sys::Datum],
+        movement: &Movement,
+    ) {
+        let in_quantity = movement.in_quantity.to_numeric();
+        let out_quantity = movement.out_quantity.to_numeric();
+        let value_change = movement.value_change.to_numeric();
+        // SAFETY: the encoded numerics live until the row is copied; the caller promises the rest.
+        unsafe {
+            self.push(
+                writer,
+                keys,
+                movement.day(),
+                numeric_datum(&in_quantity),
+                numeric_datum(&out_quantity),
+                movement.move_count,
+                numeric_datum(&value_change),
+            );
+        }
+    }
+
+    /// # Safety
+    /// `writer` writes a pending table whose keys have the types of `keys`.
+    pub unsafe fn write_wide(
+        &mut self,
+        writer: &mut TableWriter,
+        keys: &[pg_sys::Datum],
+        wide: &WideLeg,
+    ) {
+        let zero = numeric_datum(&self.zero);
+        // SAFETY: numerics of the current memory context.
+        unsafe {
+            let negate_if = |datum, negate| if negate { negate_numeric(datum) } else { datum };
+            let quantity = negate_if(wide.quantity, wide.is_negative != wide.retract);
+            let (in_quantity, out_quantity) = if wide.is_negative {
+                (zero, quantity)
+            } else {
+                (quantity, zero)
+            };
+            let value = wide
+                .value
+                .map_or(zero, |value| negate_if(value, wide.retract));
+            let move_count = if wide.retract { -1 } else { 1 };
+            self.push(
+                writer,
+                keys,
+                wide.day,
+                in_quantity,
+                out_quantity,
+                move_count,
+                value,
+            );
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn push(
+        &mut self,
+        writer: &mut TableWriter,
+        keys: &[pg_sys::Datum],
+        day: i32,
+        in_quantity: pg_sys::Datum,
+        out_quantity: pg_sys::Datum,
+        move_count: i64,
+        value_change: pg_sys::Datum,
+    ) {
+        self.values.clear();
+        self.values.extend_from_slice(keys);
+        self.values.extend([
+            pg_sys::Datum::from(day),
+            in_quantity,
+            out_quantity,
+            pg_sys::Datum::from(move_count),
+        ]);
+        if self.has_value {
+            self.values.push(value_change);
+        }
+        self.values.push(self.captured_at);
+        self.nulls.clear();
+        self.nulls.resize(self.values.len(), false);
+        // SAFETY: one datum for each column of the pending table.
+        unsafe { writer.push(&mut self.values, &mut self.nulls) }
+    }
+}

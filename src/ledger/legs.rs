@@ -1,0 +1,533 @@
+//! Legs: what one ledger row adds to, or takes from, one key on one day.
+//!
+//! Capture and backfill both collect legs here, sort them by month, key and day, and get back one
+//! movement per key and day. Quantities are added as integers of a fixed scale; a quantity too
+//! wide for that is kept apart and is added by PostgreSQL's own `numeric` later, so the sums are
+//! exact either way.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::keys::KeyInterner;
+use super::mapping::Layout;
+use crate::calendar::{FIRST_DAY, LAST_DAY, Month};
+use crate::decimal::{self, Decimal, EncodedNumeric, NumericValue};
+use crate::error::Failure;
+
+/// Digits after the point that sums are kept with. A narrow quantity is below 10^11, so that
+/// 10^15 of them add up within an `i128`.
+const SUM_SCALE: u8 = 12;
+const NARROW_LIMIT: i128 = 10_i128.pow(11 + SUM_SCALE as u32);
+
+const POWERS: [i128; SUM_SCALE as usize + 1] = {
+    let mut powers = [1; SUM_SCALE as usize + 1];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
+
+/// The types that a mapping view has its quantity and value in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeasureType {
+    SmallInteger,
+    Integer,
+    BigInteger,
+    Numeric,
+}
+
+impl MeasureType {
+    pub fn of(type_oid: pg_sys::Oid) -> Option<Self> {
+        match type_oid {
+            pg_sys::INT2OID => Some(Self::SmallInteger),
+            pg_sys::INT4OID => Some(Self::Integer),
+            pg_sys::INT8OID => Some(Self::BigInteger),
+            pg_sys::NUMERICOID => Some(Self::Numeric),
+            _ => None,
+        }
+    }
+}
+
+/// One leg with a narrow quantity and value.
+#[derive(Debug, Clone, Copy)]
+pub struct Leg {
+    month: Month,
+    key: u32,
+    quantity: i64,
+    value: i64,
+    day_of_month: u8,
+    quantity_scale: u8,
+    value_scale: u8,
+    retract: bool,
+}
+
+/// Legs are ordered, and equal, by where they belong: month, key and day.
+impl PartialEq for Leg {
+    fn eq(&self, other: &Self) -> bool {
+        self.order() == other.order()
+    }
+}
+
+impl Eq for Leg {}
+
+impl PartialOrd for Leg {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Leg {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+impl Leg {
+    fn order(&self) -> (Month, u32, u8) {
+        (self.month, self.key, self.day_of_month)
+    }
+}
+
+/// A leg whose quantity or value is beyond what integers hold; both as `numeric`, signed.
+#[derive(Debug, Clone, Copy)]
+pub struct WideLeg {
+    pub key: u32,
+    pub day: i32,
+    pub quantity: pg_sys::Datum,
+    pub is_negative: bool,
+    pub value: Option<pg_sys::Datum>,
+    pub retract: bool,
+}
+
+/// An exact sum, with the number of digits to show after the point.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sum {
+    unscaled: i128,
+    scale: u8,
+}
+
+impl Sum {
+    fn narrow(unscaled: i64, scale: u8) -> Self {
+        Self {
+            unscaled: i128::from(unscaled) * POWERS[usize::from(SUM_SCALE - scale)],
+            scale,
+        }
+    }
+
+    pub fn add(&mut self, other: Sum) {
+        self.unscaled += other.unscaled;
+        self.scale = self.scale.max(other.scale);
+    }
+
+    pub fn subtract(&mut self, other: Sum) {
+        self.unscaled -= other.unscaled;
+        self.scale = self.scale.max(other.scale);
+    }
+
+    pub fn is_zero(self) -> bool {
+        self.unscaled == 0
+    }
+
+    pub fn to_numeric(self) -> EncodedNumeric {
+        let unscaled = self.unscaled / POWERS[usize::from(SUM_SCALE - self.scale)];
+        Decimal {
+            unscaled,
+            scale: self.scale,
+        }
+        .to_numeric()
+    }
+}
+
+/// What happened to one key on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Movement {
+    pub month: Month,
+    pub key: u32,
+    pub day_of_month: u8,
+    pub in_quantity: Sum,
+    pub out_quantity: Sum,
+    pub value_change: Sum,
+    pub move_count: i64,
+}
+
+impl Movement {
+    pub fn day(&self) -> i32 {
+        self.month.first_day() + i32::from(self.day_of_month) - 1
+    }
+
+    pub fn changes_nothing(&self) -> bool {
+        self.move_count == 0
+            && self.in_quantity.is_zero()
+            && self.out_quantity.is_zero()
+            && self.value_change.is_zero()
+    }
+
+    fn starting_with(leg: &Leg) -> Self {
+        let mut movement = Self {
+            month: leg.month,
+            key: leg.key,
+            day_of_month: leg.day_of_month,
+            in_quantity: Sum::default(),
+            out_quantity: Sum::default(),
+            value_change: Sum::default(),
+            move_count: 0,
+        };
+        movement.apply(leg);
+        movement
+    }
+
+    fn apply(&mut self, leg: &Leg) {
+        let side = if leg.quantity < 0 {
+            &mut self.out_quantity
+        } else {
+            &mut self.in_quantity
+        };
+        let magnitude = Sum::narrow(leg.quantity, leg.quantity_scale);
+        // The side that goes out is counted in positive numbers.
+        if (leg.quantity < 0) == leg.retract {
+            side.add(magnitude);
+        } else {
+            side.subtract(magnitude);
+        }
+        let value = Sum::narrow(leg.value, leg.value_scale);
+        if leg.retract {
+            self.value_change.subtract(value);
+            self.move_count -= 1;
+        } else {
+            self.value_change.add(value);
+            self.move_count += 1;
+        }
+    }
+}
+
+/// Groups legs in order into movements.
+pub struct Movements<I: Iterator<Item = Leg>> {
+    legs: std::iter::Peekable<I>,
+}
+
+impl<I: Iterator<Item = Leg>> Movements<I> {
+    pub fn new(legs: I) -> Self {
+        Self {
+            legs: legs.peekable(),
+        }
+    }
+}
+
+impl<I: Iterator<Item = Leg>> Iterator for Movements<I> {
+    type Item = Movement;
+
+    fn next(&mut self) -> Option<Movement> {
+        let first = self.legs.next()?;
+        let mut movement = Movement::starting_with(&first);
+        while let Some(leg) = self.legs.next_if(|leg| leg.order() == first.order()) {
+            movement.apply(&leg);
+        }
+        Some(movement)
+    }
+}
+
+/// How a quantity or a value was read.
+enum Measure {
+    Narrow {
+        unscaled: i64,
+        scale: u8,
+    },
+    Wide {
+        datum: pg_sys::Datum,
+        is_negative: bool,
+    },
+}
+
+/// Collects legs.
+pub struct LegBuffer {
+    layout: Layout,
+    quantity_type: MeasureType,
+    value_type: MeasureType,
+    pub keys: KeyInterner,
+    pub legs: Vec<Leg>,
+    pub wide: Vec<WideLeg>,
+}
+
+impl LegBuffer {
+    pub fn new(
+        layout: Layout,
+        quantity_type: MeasureType,
+        value_type: MeasureType,
+        keys: KeyInterner,
+    ) -> Self {
+        Self {
+            layout,
+            quantity_type,
+            value_type,
+            keys,
+            legs: Vec::new(),
+            wide: Vec::new(),
+        }
+    }
+
+    /// Adds the legs of one row of the mapping view, or with `retract` takes them back. Returns
+    /// false for a row that does not count, as a key, its day or its quantity is NULL.
+    ///
+    /// # Safety
+    /// `values` and `nulls` hold one datum of the mapping view's type for each of its columns.
+    pub unsafe fn add_row(
+        &mut self,
+        values: &mut [pg_sys::Datum],
+        nulls: &mut [bool],
+        retract: bool,
+    ) -> Result<bool, Failure> {
+        let layout = self.layout;
+        if nulls[layout.day] || nulls[layout.quantity] {
+            return Ok(false);
+        }
+        let Some(second) = layout.second_leg else {
+            if nulls[..layout.keys].contains(&true) {
+                return Ok(false);
+            }
+            // SAFETY: as the caller promises.
+            unsafe { self.add_leg(values, nulls, false, retract)? };
+            return Ok(true);
+        };
+        let mut counted = false;
+        let from_is_null = nulls[second.location_key];
+        nulls[second.location_key] = false;
+        let keys_complete = !nulls[..layout.keys].contains(&true);
+        if keys_complete && !from_is_null {
+            // SAFETY: as the caller promises.
+            unsafe { self.add_leg(values, nulls, true, retract)? };
+            counted = true;
+        }
+        if keys_complete && !nulls[second.to_location] {
+            values[second.location_key] = values[second.to_location];
+            // SAFETY: as the caller promises; both sides have one type.
+            unsafe { self.add_leg(values, nulls, false, retract)? };
+            counted = true;
+        }
+        Ok(counted)
+    }
+
+    unsafe fn add_leg(
+        &mut self,
+        values: &[pg_sys::Datum],
+        nulls: &[bool],
+        negate: bool,
+        retract: bool,
+    ) -> Result<(), Failure> {
+        let day = values[self.layout.day].value() as i32;
+        if !(FIRST_DAY..=LAST_DAY).contains(&day) {
+            return Err(day_out_of_range());
+        }
+        // SAFETY: the datum is of the type that the mapping view has.
+        let quantity =
+            unsafe { read_measure(values[self.layout.quantity], self.quantity_type, "quantity")? };
+        let value = match self.layout.value {
+            Some(column) if !nulls[column] => {
+                // SAFETY: as above.
+                unsafe { read_measure(values[column], self.value_type, "value")? }
+            }
+            _ => Measure::Narrow {
+                unscaled: 0,
+                scale: 0,
+            },
+        };
+        // SAFETY: no key is NULL here.
+        let key = unsafe { self.keys.intern(&values[..self.layout.keys]) };
+        match (quantity, value) {
+            (
+                Measure::Narrow {
+                    unscaled: quantity,
+                    scale: quantity_scale,
+                },
+                Measure::Narrow {
+                    unscaled: value,
+                    scale: value_scale,
+                },
+            ) => {
+                let (month, day_of_month) = Month::of_day(day);
+                let sign = if negate { -1 } else { 1 };
+                self.legs.push(Leg {
+                    month,
+                    key,
+                    quantity: quantity * sign,
+                    value: value * sign,
+                    day_of_month,
+                    quantity_scale,
+                    value_scale,
+                    retract,
+                });
+            }
+            (quantity, value) => {
+                // SAFETY: numerics that live as long as the caller's context.
+                let wide = unsafe {
+                    let (quantity, is_negative) = quantity.into_numeric(negate);
+                    let value = self.layout.value.map(|_| value.into_numeric(negate).0);
+                    WideLeg {
+                        key,
+                        day,
+                        quantity,
+                        is_negative,
+                        value,
+                        retract,
+                    }
+                };
+                self.wide.push(wide);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the legs in the order that [`Movements`] wants.
+    pub fn sort(&mut self) {
+        if self.legs.len() > 1 {
+            self.legs.sort_unstable_by_key(Leg::order);
+        }
+    }
+
+    /// Numbers the keys by their own order, so that what is written is sorted by key.
+    pub fn rank_keys(&mut self) {
+        let ranks = self.keys.rank();
+        for leg in &mut self.legs {
+            leg.key = ranks[leg.key as usize];
+        }
+        for leg in &mut self.wide {
+            leg.key = ranks[leg.key as usize];
+        }
+    }
+}
+
+impl Measure {
+    /// The measure as a `numeric` of the current memory context, and whether it is negative.
+    unsafe fn into_numeric(self, negate: bool) -> (pg_sys::Datum, bool) {
+        let (datum, is_negative) = match self {
+            Self::Narrow { unscaled, scale } => {
+                let encoded = Decimal {
+                    unscaled: i128::from(unscaled),
+                    scale,
+                }
+                .to_numeric();
+                // SAFETY: the encoding is a complete varlena.
+                (
+                    unsafe { super::keys::copy_varlena(encoded.as_bytes()) },
+                    unscaled < 0,
+                )
+            }
+            Self::Wide { datum, is_negative } => (datum, is_negative),
+        };
+        if negate {
+            // SAFETY: a numeric in, a numeric out.
+            (unsafe { negate_numeric(datum) }, !is_negative)
+        } else {
+            (datum, is_negative)
+        }
+    }
+}
+
+/// An encoded numeric as a datum, good for as long as it stands where it is.
+pub fn numeric_datum(encoded: &EncodedNumeric) -> pg_sys::Datum {
+    pg_sys::Datum::from(encoded.as_bytes().as_ptr())
+}
+
+/// # Safety
+/// `datum` is a `numeric`.
+pub unsafe fn negate_numeric(datum: pg_sys::Datum) -> pg_sys::Datum {
+    // SAFETY: numeric_uminus() takes one numeric and returns one, never NULL.
+    let negated =
+        unsafe { pgrx::direct_function_call_as_datum(pg_sys::numeric_uminus, &[Some(datum)]) };
+    negated.unwrap_or(datum)
+}
+
+unsafe fn read_measure(
+    datum: pg_sys::Datum,
+    measure_type: MeasureType,
+    role: &str,
+) -> Result<Measure, Failure> {
+    let integer = match measure_type {
+        MeasureType::SmallInteger => datum.value() as i16 as i64,
+        MeasureType::Integer => datum.value() as i32 as i64,
+        MeasureType::BigInteger => datum.value() as i64,
+        // SAFETY: the datum is a numeric.
+        MeasureType::Numeric => return unsafe { read_numeric(datum, role) },
+    };
+    if i128::from(integer).abs() * POWERS[usize::from(SUM_SCALE)] < NARROW_LIMIT {
+        return Ok(Measure::Narrow {
+            unscaled: integer,
+            scale: 0,
+        });
+    }
+    // SAFETY: makes a numeric in the current memory context.
+    let numeric = unsafe { pg_sys::int64_to_numeric(integer) };
+    Ok(Measure::Wide {
+        datum: pg_sys::Datum::from(numeric),
+        is_negative: integer < 0,
+    })
+}
+
+unsafe fn read_numeric(datum: pg_sys::Datum, role: &str) -> Result<Measure, Failure> {
+    // SAFETY: a numeric is a varlena; packed keeps a one-byte header, which decode() allows.
+    let (varlena, payload) = unsafe {
+        let varlena = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+        let length = pgrx::varsize_any_exhdr(varlena);
+        let start = pgrx::vardata_any(varlena).cast::<u8>();
+        (varlena, std::slice::from_raw_parts(start, length))
+    };
+    match decimal::decode(payload) {
+        NumericValue::Finite(Decimal { unscaled, scale }) if scale <= SUM_SCALE => {
+            // i64::MIN has no negative.
+            if let Ok(narrow) = i64::try_from(unscaled)
+                && narrow != i64::MIN
+                && unscaled.abs() * POWERS[usize::from(SUM_SCALE - scale)] < NARROW_LIMIT
+            {
+                return Ok(Measure::Narrow {
+                    unscaled: narrow,
+                    scale,
+                });
+            }
+            // SAFETY: copies the varlena into the current memory context.
+            let copy = unsafe { pg_sys::pg_detoast_datum_copy(varlena) };
+            Ok(Measure::Wide {
+                datum: pg_sys::Datum::from(copy),
+                is_negative: unscaled < 0,
+            })
+        }
+        NumericValue::Finite(_) | NumericValue::TooWide => {
+            // SAFETY: as above; the sign of a numeric is -1, 0 or 1.
+            unsafe {
+                let copy = pg_sys::Datum::from(pg_sys::pg_detoast_datum_copy(varlena));
+                let sign = pgrx::direct_function_call_as_datum(pg_sys::numeric_sign, &[Some(copy)]);
+                let sign = pgrx::direct_function_call::<i32>(pg_sys::numeric_int4, &[sign]);
+                Ok(Measure::Wide {
+                    datum: copy,
+                    is_negative: sign.unwrap_or(0) < 0,
+                })
+            }
+        }
+        NumericValue::NotANumber => Err(not_finite(role, "NaN")),
+        NumericValue::PositiveInfinity => Err(not_finite(role, "Infinity")),
+        NumericValue::NegativeInfinity => Err(not_finite(role, "-Infinity")),
+    }
+}
+
+fn not_finite(role: &str, value: &str) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+        format!("{role} {value} of a movement cannot be summed"),
+    )
+    .hint(
+        "Correct the value, or attach the ledger with a filter that leaves such rows out, \
+         such as quantity <> 'NaN'.",
+    )
+}
+
+fn day_out_of_range() -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW,
+        "day of a movement is infinite or out of range",
+    )
+    .detail("Days from 4713-01-01 BC to 294276-11-30 can be summed.")
+    .hint(
+        "Correct the day, or attach the ledger with a filter that leaves such rows out, \
+         such as isfinite(moved_at).",
+    )
+}

@@ -1,0 +1,265 @@
+//! The tables that a ledger is made of: itself, and its partitions or inheritance children.
+//!
+//! Each has the capture triggers, as a statement fires the triggers of the table that it names.
+//! Event triggers keep the list right: rows of an attached partition are counted, those of a
+//! detached one are taken out.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use std::cell::Cell;
+
+use super::capture;
+use super::objects::TRIGGERS;
+use super::registry::{self, Ledger, State};
+use crate::error::{Failure, OrRaise};
+use crate::security;
+
+/// The registered ledger that a table belongs to.
+pub fn ledger_of(member: pg_sys::Oid) -> Result<Option<Ledger>, Failure> {
+    let owner = security::extension_owner()?;
+    let ledger = security::run_as(owner, || {
+        Spi::connect(|client| {
+            let rows = client.select(
+                "SELECT ledger::oid FROM inventory_perf.ledger_member WHERE member = $1::oid",
+                Some(1),
+                &[member.into()],
+            )?;
+            if rows.is_empty() {
+                Ok(None)
+            } else {
+                rows.first().get_one::<pg_sys::Oid>()
+            }
+        })
+    })?;
+    match ledger {
+        Some(ledger) => registry::find(ledger),
+        None => Ok(None),
+    }
+}
+
+/// Whether an inheritance tree, not a partitioned table, hangs below the ledger.
+pub fn has_plain_children(ledger: pg_sys::Oid) -> Result<bool, Failure> {
+    let found = Spi::connect(|client| {
+        client
+            .select(
+                "SELECT c.relkind = 'r' AND EXISTS ( \
+                     SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) \
+                 FROM pg_catalog.pg_class c WHERE c.oid = $1",
+                Some(1),
+                &[ledger.into()],
+            )?
+            .first()
+            .get_one::<bool>()
+    })?;
+    Ok(found.unwrap_or(false))
+}
+
+/// The tables of a ledger as they are now.
+pub fn current(ledger: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>, Failure> {
+    oids(include_str!("../../sql/ledger/members.sql"), ledger)
+}
+
+fn recorded(ledger: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>, Failure> {
+    let owner = security::extension_owner()?;
+    security::run_as(owner, || {
+        oids(
+            "SELECT member::oid FROM inventory_perf.ledger_member WHERE ledger = $1::oid",
+            ledger,
+        )
+    })
+}
+
+fn oids(query: &str, argument: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>, Failure> {
+    let members = Spi::connect(|client| {
+        let mut members = Vec::new();
+        for row in client.select(query, None, &[argument.into()])? {
+            members.extend(row.get::<pg_sys::Oid>(1)?);
+        }
+        Ok::<_, pgrx::spi::Error>(members)
+    })?;
+    Ok(members)
+}
+
+/// Refuses members that triggers cannot watch.
+pub fn check_kinds(members: &[pg_sys::Oid]) -> Result<(), Failure> {
+    for member in members {
+        // SAFETY: a catalog look-up by value.
+        let kind = unsafe { pg_sys::get_rel_relkind(*member) } as u8;
+        if kind == b'f' {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+                format!(
+                    "partition {} is a foreign table",
+                    registry::relation_name(*member)
+                ),
+            )
+            .detail("Changes of a foreign table cannot be captured.")
+            .hint("Detach the foreign partition from the ledger."));
+        }
+    }
+    Ok(())
+}
+
+pub fn record(ledger: pg_sys::Oid, member: pg_sys::Oid) -> Result<(), Failure> {
+    registry::change_quietly(
+        "INSERT INTO inventory_perf.ledger_member (member, ledger) VALUES ($1, $2)",
+        &[member.into(), ledger.into()],
+    )
+}
+
+pub fn create_triggers(member: pg_sys::Oid) -> Result<(), Failure> {
+    let table = registry::relation_name(member);
+    for (name, event, tables) in TRIGGERS {
+        Spi::run(&format!(
+            "CREATE OR REPLACE TRIGGER \"{name}\" {event} ON {table} {tables} \
+             FOR EACH STATEMENT EXECUTE FUNCTION inventory_perf.capture_moves()"
+        ))?;
+        // Changes that arrive by logical replication count, too.
+        Spi::run(&format!(
+            "ALTER TABLE {table} ENABLE ALWAYS TRIGGER \"{name}\""
+        ))?;
+    }
+    Ok(())
+}
+
+pub fn drop_triggers(member: pg_sys::Oid) -> Result<(), Failure> {
+    let table = registry::relation_name(member);
+    for (name, _, _) in TRIGGERS {
+        Spi::run(&format!("DROP TRIGGER IF EXISTS \"{name}\" ON {table}"))?;
+    }
+    Ok(())
+}
+
+fn forget(member: pg_sys::Oid) -> Result<(), Failure> {
+    registry::change_quietly(
+        "DELETE FROM inventory_perf.ledger_member WHERE member = $1::oid",
+        &[member.into()],
+    )
+}
+
+/// Makes the recorded members of every ledger those that it has, and counts or takes out the rows
+/// of those that came or went. Called by the event trigger after each CREATE or ALTER TABLE.
+#[pg_extern(sql = false)]
+fn sync_members() {
+    // The triggers that this creates are DDL as well, and end here again.
+    if let Some(_syncing) = Syncing::begin() {
+        sync_all().or_raise();
+    }
+}
+
+thread_local! {
+    static IS_SYNCING: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Syncing;
+
+impl Syncing {
+    fn begin() -> Option<Self> {
+        (!IS_SYNCING.replace(true)).then_some(Self)
+    }
+}
+
+impl Drop for Syncing {
+    fn drop(&mut self) {
+        IS_SYNCING.set(false);
+    }
+}
+
+fn sync_all() -> Result<(), Failure> {
+    for oid in registry::all()? {
+        let recorded = recorded(oid)?;
+        let current = current(oid)?;
+        if current.iter().any(|member| !recorded.contains(member))
+            || recorded.iter().any(|member| !current.contains(member))
+        {
+            let ledger = registry::get(oid)?;
+            sync(&ledger, &recorded, &current)?;
+        }
+        warn_of_disabled_triggers(oid)?;
+    }
+    Ok(())
+}
+
+fn sync(ledger: &Ledger, recorded: &[pg_sys::Oid], current: &[pg_sys::Oid]) -> Result<(), Failure> {
+    check_kinds(current)?;
+    for member in current.iter().filter(|member| !recorded.contains(member)) {
+        record(ledger.oid, *member)?;
+        create_triggers(*member)?;
+        capture_rows(ledger, *member, false)?;
+    }
+    for member in recorded.iter().filter(|member| !current.contains(member)) {
+        // SAFETY: a catalog look-up by value.
+        if unsafe { pg_sys::get_rel_relkind(*member) } != 0 {
+            capture_rows(ledger, *member, true)?;
+            forget(*member)?;
+            drop_triggers(*member)?;
+        } else {
+            forget(*member)?;
+        }
+    }
+    Ok(())
+}
+
+/// Rows count once, in the table that holds them; the mapping's functions run as the owner.
+fn capture_rows(ledger: &Ledger, member: pg_sys::Oid, retract: bool) -> Result<(), Failure> {
+    // SAFETY: a catalog look-up by value.
+    let is_partitioned = unsafe { pg_sys::get_rel_relkind(member) } as u8 == b'p';
+    if is_partitioned {
+        return Ok(());
+    }
+    security::run_as(ledger.owner, || {
+        capture::capture_whole_table(member, retract)
+    })
+}
+
+/// A ledger whose triggers are off is not exact any more: its relations stop answering.
+fn warn_of_disabled_triggers(ledger: pg_sys::Oid) -> Result<(), Failure> {
+    let disabled = oids(
+        include_str!("../../sql/ledger/disabled_triggers.sql"),
+        ledger,
+    )?;
+    let Some(member) = disabled.first() else {
+        return Ok(());
+    };
+    let ledger = registry::get(ledger)?;
+    if ledger.state != State::Ready {
+        return Ok(());
+    }
+    registry::set_state(ledger.oid, State::Stale)?;
+    warn_stale(
+        &ledger,
+        &format!(
+            "capture triggers of {} were disabled",
+            registry::relation_name(*member)
+        ),
+    );
+    Ok(())
+}
+
+pub fn warn_stale(ledger: &Ledger, reason: &str) {
+    ereport!(
+        PgLogLevel::WARNING,
+        PgSqlErrorCode::ERRCODE_WARNING,
+        format!("ledger {} is stale: {reason}", ledger.name),
+        format!(
+            "Its snapshots do not answer until inventory_perf.rebuild_ledger({}) has run.",
+            crate::sql::quote_literal(&ledger.name)
+        )
+    );
+}
+
+/// Whether a recorded member does not have all its triggers.
+pub fn lacks_triggers(ledger: pg_sys::Oid) -> Result<bool, Failure> {
+    let lacking = Spi::connect_mut(|client| {
+        client
+            .update(
+                include_str!("../../sql/ledger/lacks_triggers.sql"),
+                None,
+                &[ledger.into(), (TRIGGERS.len() as i64).into()],
+            )?
+            .first()
+            .get_one::<bool>()
+    })?;
+    Ok(lacking.unwrap_or(false))
+}

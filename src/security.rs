@@ -1,0 +1,103 @@
+//! Whose rights code runs with.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::ffi::CString;
+
+use crate::error::Failure;
+
+/// Puts the user and the settings back when dropped. When an error ends the transaction or
+/// subtransaction instead, PostgreSQL does the same.
+struct Restore {
+    user: pg_sys::Oid,
+    context: i32,
+    nest_level: i32,
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        // SAFETY: both calls undo, in reverse order, what `run_as` did on this thread.
+        unsafe {
+            pg_sys::AtEOXact_GUC(false, self.nest_level);
+            pg_sys::SetUserIdAndSecContext(self.user, self.context);
+        }
+    }
+}
+
+fn enter(user: Option<pg_sys::Oid>, search_path: &str) -> Restore {
+    let mut previous = Restore {
+        user: pg_sys::InvalidOid,
+        context: 0,
+        nest_level: 0,
+    };
+    let path = CString::new(search_path).unwrap_or_default();
+    // SAFETY: plain calls into the backend on its own thread; the pointers outlive the calls.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut previous.user, &mut previous.context);
+        if let Some(user) = user {
+            let restricted =
+                pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
+            pg_sys::SetUserIdAndSecContext(user, previous.context | restricted as i32);
+        }
+        previous.nest_level = pg_sys::NewGUCNestLevel();
+        pg_sys::set_config_option(
+            c"search_path".as_ptr(),
+            path.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+    previous
+}
+
+/// Runs `work` with a `search_path` in which nobody can plant a function or an operator.
+pub fn with_safe_path<R>(work: impl FnOnce() -> R) -> R {
+    let _restore = enter(None, "pg_catalog, pg_temp");
+    work()
+}
+
+/// Runs `work` as `user`, as a security-restricted operation and with a safe `search_path`: code
+/// that the owner of a table planted on it gets the owner's rights, never the caller's.
+pub fn run_as<R>(user: pg_sys::Oid, work: impl FnOnce() -> R) -> R {
+    let _restore = enter(Some(user), "pg_catalog, pg_temp");
+    work()
+}
+
+pub fn current_user() -> pg_sys::Oid {
+    // SAFETY: reads a backend variable.
+    unsafe { pg_sys::GetUserId() }
+}
+
+/// The role that owns the extension's own tables.
+pub fn extension_owner() -> Result<pg_sys::Oid, Failure> {
+    let owner = Spi::connect(|client| {
+        client
+            .select(
+                "SELECT extowner FROM pg_catalog.pg_extension WHERE extname = 'inventory_perf'",
+                Some(1),
+                &[],
+            )?
+            .first()
+            .get_one::<pg_sys::Oid>()
+    })?;
+    owner.ok_or_else(|| {
+        Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "extension \"inventory_perf\" is not installed in this database",
+        )
+        .hint("Run CREATE EXTENSION inventory_perf.")
+    })
+}
+
+/// Whether the current user has the rights of `role`, as its member or as a superuser.
+pub fn acts_for(role: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups by value.
+    unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), role) }
+}

@@ -1,0 +1,338 @@
+//! What every read asks first: may this role read the ledger, and does its storage answer for
+//! this snapshot? What it found is kept per backend until something about the ledger changes.
+
+use pgrx::datum::Date;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use crate::error::{Failure, OrRaise, required};
+use crate::invalidation;
+use crate::ledger::registry::{self, State};
+
+#[derive(Clone, Copy)]
+pub struct Entry {
+    epoch: u64,
+    state: State,
+    /// Who wrote the ledger's row in the registry; InvalidTransactionId once it is frozen.
+    writer: pg_sys::TransactionId,
+    months: pg_sys::Oid,
+    mapped_moves: pg_sys::Oid,
+}
+
+thread_local! {
+    static ENTRIES: RefCell<HashMap<pg_sys::Oid, Entry>> = RefCell::new(HashMap::new());
+}
+
+/// True, or an error that says why the reader gets no answer.
+#[pg_extern(sql = false)]
+fn check_ledger(ledger: Option<pg_sys::Oid>) -> bool {
+    required(ledger, "ledger")
+        .and_then(|ledger| check(ledger).map(|_| true))
+        .or_raise()
+}
+
+/// Whether the current role may read the ledger, whatever its state.
+pub fn may_read(ledger: pg_sys::Oid) -> bool {
+    entry(ledger)
+        .and_then(|entry| check_rights(ledger, &entry))
+        .is_ok()
+}
+
+pub fn check(ledger: pg_sys::Oid) -> Result<Entry, Failure> {
+    let entry = entry(ledger)?;
+    check_rights(ledger, &entry)?;
+    match entry.state {
+        State::Ready => {}
+        State::AwaitingBackfill => {
+            return Err(not_ready(
+                ledger,
+                "waits for its backfill",
+                "backfill_ledger",
+            ));
+        }
+        State::Stale => return Err(not_ready(ledger, "is stale", "rebuild_ledger")),
+    }
+    check_snapshot(ledger, &entry)?;
+    Ok(entry)
+}
+
+fn not_ready(ledger: pg_sys::Oid, what: &str, remedy: &str) -> Failure {
+    let name = registry::relation_name(ledger);
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("ledger {name} {what}"),
+    )
+    .detail("Its snapshots would not be exact, so they are not given.")
+    .hint(format!(
+        "Run SELECT inventory_perf.{remedy}({}).",
+        crate::sql::quote_literal(&name)
+    ))
+}
+
+fn entry(ledger: pg_sys::Oid) -> Result<Entry, Failure> {
+    let cached = ENTRIES.with_borrow(|entries| entries.get(&ledger).copied());
+    if let Some(entry) = cached
+        && entry.epoch == invalidation::epoch()
+    {
+        return Ok(entry);
+    }
+    invalidation::watch(ledger);
+    let epoch = invalidation::epoch();
+    let entry = read_registry(ledger, epoch)?;
+    ENTRIES.with_borrow_mut(|entries| entries.insert(ledger, entry));
+    Ok(entry)
+}
+
+/// Columns of inventory_perf.ledger, by number.
+const LEDGER: usize = 0;
+const STATE: usize = 1;
+const MONTHS: usize = 7;
+const MAPPED_MOVES: usize = 8;
+
+/// Reads the ledger's row as it is now. No query: those need a right to the registry, and a
+/// snapshot of their own, that a reader inside a parallel worker or on a standby may not have.
+fn read_registry(ledger: pg_sys::Oid, epoch: u64) -> Result<Entry, Failure> {
+    let mut found = None;
+    // SAFETY: a scan of a small table of our own, whose columns are those of the bootstrap
+    // script; datums are read before the next row is fetched.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"inventory_perf".as_ptr(), true);
+        let table = pg_sys::get_relname_relid(c"ledger".as_ptr(), schema);
+        if table != pg_sys::InvalidOid {
+            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+            scan(table, snapshot, |slot| {
+                let values = (*slot).tts_values;
+                if (*values.add(LEDGER)).value() as u32 != ledger.to_u32() {
+                    return;
+                }
+                let oid = |column| pg_sys::Oid::from((*values.add(column)).value() as u32);
+                let state = String::from_datum(*values.add(STATE), false).unwrap_or_default();
+                found = Some(Entry {
+                    epoch,
+                    state: State::parse(&state),
+                    writer: writer_of(slot),
+                    months: oid(MONTHS),
+                    mapped_moves: oid(MAPPED_MOVES),
+                });
+            });
+            pg_sys::UnregisterSnapshot(snapshot);
+        }
+    }
+    found.ok_or_else(|| {
+        Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!(
+                "{} is not an attached ledger",
+                registry::relation_name(ledger)
+            ),
+        )
+        .hint("Attach it with inventory_perf.attach_ledger().")
+    })
+}
+
+/// Calls `each` for every row of a table that the snapshot sees.
+///
+/// # Safety
+/// `table` is the OID of a table.
+unsafe fn scan(
+    table: pg_sys::Oid,
+    snapshot: pg_sys::Snapshot,
+    mut each: impl FnMut(*mut pg_sys::TupleTableSlot),
+) {
+    // SAFETY: an ordinary scan; on an error PostgreSQL releases what is open.
+    unsafe {
+        let relation = pg_sys::table_open(table, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
+        let scan = pg_sys::table_beginscan(relation, snapshot, 0, std::ptr::null_mut());
+        let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        while pg_sys::table_scan_getnextslot(scan, forward, slot) {
+            pg_sys::slot_getallattrs(slot);
+            each(slot);
+        }
+        pg_sys::table_endscan(scan);
+        pg_sys::ExecDropSingleTupleTableSlot(slot);
+        pg_sys::table_close(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+    }
+}
+
+unsafe fn writer_of(slot: *mut pg_sys::TupleTableSlot) -> pg_sys::TransactionId {
+    // SAFETY: a slot of a heap table holds a heap tuple.
+    unsafe {
+        let tuple = pg_sys::ExecFetchSlotHeapTuple(slot, false, std::ptr::null_mut());
+        let header = &*(*tuple).t_data;
+        let frozen = pg_sys::HEAP_XMIN_FROZEN as u16;
+        if header.t_infomask & frozen == frozen {
+            pg_sys::InvalidTransactionId
+        } else {
+            header.t_choice.t_heap.t_xmin
+        }
+    }
+}
+
+/// Storage that was filled after the reader's snapshot was taken is invisible to it, or partly so:
+/// the reader has to take a new snapshot.
+fn check_snapshot(ledger: pg_sys::Oid, entry: &Entry) -> Result<(), Failure> {
+    if entry.writer == pg_sys::InvalidTransactionId {
+        return Ok(());
+    }
+    // SAFETY: a query is running, so there is an active snapshot.
+    let is_later = unsafe {
+        pg_sys::ActiveSnapshotSet()
+            && !pg_sys::TransactionIdIsCurrentTransactionId(entry.writer)
+            && pg_sys::XidInMVCCSnapshot(entry.writer, pg_sys::GetActiveSnapshot())
+    };
+    if !is_later {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        format!(
+            "snapshots of ledger {} were filled after this transaction's snapshot",
+            registry::relation_name(ledger)
+        ),
+    )
+    .hint("Retry the transaction."))
+}
+
+/// Whoever may read the ledger may read what is derived from it, unless row-level security hides
+/// rows from them: sums cannot leave those out.
+fn check_rights(ledger: pg_sys::Oid, entry: &Entry) -> Result<(), Failure> {
+    // SAFETY: catalog look-ups by value.
+    unsafe {
+        let user = pg_sys::GetUserId();
+        let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
+        let may_read = pg_sys::pg_class_aclcheck(ledger, user, select)
+            == pg_sys::AclResult::ACLCHECK_OK
+            || may_read_columns(ledger, entry.mapped_moves, user, select);
+        if !may_read {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!(
+                    "permission denied for ledger {}",
+                    registry::relation_name(ledger)
+                ),
+            )
+            .hint("Its snapshots can be read by roles with SELECT on the ledger."));
+        }
+        let state = pg_sys::check_enable_rls(ledger, user, true);
+        if state == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32 {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!(
+                    "row-level security of ledger {} applies to this role",
+                    registry::relation_name(ledger)
+                ),
+            )
+            .detail("Balances are sums over rows that the role may not see.")
+            .hint(
+                "Give such roles a SECURITY DEFINER function that returns the keys they may see.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Rights to every column that is mapped serve as well.
+unsafe fn may_read_columns(
+    ledger: pg_sys::Oid,
+    mapped_moves: pg_sys::Oid,
+    user: pg_sys::Oid,
+    mode: pg_sys::AclMode,
+) -> bool {
+    // SAFETY: the mapping view's query is walked while the view is open.
+    unsafe {
+        let view =
+            pg_sys::try_relation_open(mapped_moves, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        if view.is_null() {
+            return false;
+        }
+        let query = &*pg_sys::get_view_query(view);
+        let from = (*(*(*query.jointree).fromlist).elements).ptr_value;
+        let variable = (*from.cast::<pg_sys::RangeTblRef>()).rtindex as pg_sys::Index;
+        let mut used = std::ptr::null_mut();
+        pg_sys::pull_varattnos(query.targetList.cast(), variable, &mut used);
+        pg_sys::pull_varattnos((*query.jointree).quals, variable, &mut used);
+        let mut member = -1;
+        let mut allowed = true;
+        loop {
+            member = pg_sys::bms_next_member(used, member);
+            if member < 0 || !allowed {
+                break;
+            }
+            let column = (member + pg_sys::FirstLowInvalidHeapAttributeNumber) as i16;
+            allowed = pg_sys::pg_attribute_aclcheck(ledger, column, user, mode)
+                == pg_sys::AclResult::ACLCHECK_OK;
+        }
+        pg_sys::relation_close(view, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        allowed
+    }
+}
+
+/// The month whose openings the balances of a day start from: the last one with movements that
+/// begins on or before it. Before the first one it is -infinity, from where every movement counts.
+#[pg_extern(sql = false)]
+fn base_month(ledger: Option<pg_sys::Oid>, day: Option<Date>) -> Date {
+    let ledger = required(ledger, "ledger").or_raise();
+    let day = required(day, "day").or_raise();
+    let entry = check(ledger).or_raise();
+    let day = day.to_pg_epoch_days();
+    let mut base = i32::MIN;
+    // SAFETY: the months table has one column, a day that is not NULL. A query is running, so
+    // there is an active snapshot.
+    unsafe {
+        scan(entry.months, pg_sys::GetActiveSnapshot(), |slot| {
+            let month = (*(*slot).tts_values).value() as i32;
+            if month <= day && month > base {
+                base = month;
+            }
+        });
+        Date::from_pg_epoch_days(base)
+    }
+}
+
+/// True, or error 22004 for a NULL day.
+#[pg_extern(sql = false)]
+fn check_day(as_of: Option<Date>) -> bool {
+    required(as_of, "as_of").or_raise();
+    true
+}
+
+/// True, or an error for a NULL day or a range that ends before it begins.
+#[pg_extern(sql = false)]
+fn check_period(from_date: Option<Date>, to_date: Option<Date>) -> bool {
+    period(from_date, to_date).or_raise();
+    true
+}
+
+/// As `check_period`, and both ends are finite.
+#[pg_extern(sql = false)]
+fn check_history(from_date: Option<Date>, to_date: Option<Date>) -> bool {
+    let (from, to) = period(from_date, to_date).or_raise();
+    for (name, day) in [("from_date", from), ("to_date", to)] {
+        if day == i32::MIN || day == i32::MAX {
+            Failure::new(
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("{name} must not be infinite"),
+            )
+            .detail("A history has one row for every day of the range.")
+            .hint("Pass the first and the last day that you need.")
+            .raise();
+        }
+    }
+    true
+}
+
+fn period(from_date: Option<Date>, to_date: Option<Date>) -> Result<(i32, i32), Failure> {
+    let from = required(from_date, "from_date")?.to_pg_epoch_days();
+    let to = required(to_date, "to_date")?.to_pg_epoch_days();
+    if from > to {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "from_date is after to_date",
+        )
+        .hint("Pass the first day of the range first."));
+    }
+    Ok((from, to))
+}

@@ -1,0 +1,140 @@
+//! `populate_daily_stock_snapshots()` in both its forms.
+
+use pgrx::datum::{Date, Interval};
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::time::Instant;
+
+use super::{audit, fold};
+use crate::error::{Failure, OrRaise, required};
+use crate::ledger::registry::{self, Ledger};
+use crate::security;
+
+/// Folds one ledger, or every ledger whose owner's rights the caller has.
+#[pg_extern(sql = false)]
+fn populate_ledger(
+    ledger: Option<pg_sys::Oid>,
+    until: Option<Date>,
+) -> TableIterator<
+    'static,
+    (
+        name!(ledger, pg_sys::Oid),
+        name!(deltas_folded, i64),
+        name!(snapshots_written, i64),
+        name!(duration, Interval),
+    ),
+> {
+    let populated = (|| {
+        let ledgers = match ledger {
+            Some(ledger) => vec![registry::get_owned(ledger)?],
+            None => own_ledgers()?,
+        };
+        security::with_safe_path(|| {
+            ledgers
+                .iter()
+                .map(|ledger| populate(ledger, until))
+                .collect::<Result<Vec<_>, _>>()
+        })
+    })();
+    TableIterator::new(populated.or_raise())
+}
+
+fn own_ledgers() -> Result<Vec<Ledger>, Failure> {
+    let mut ledgers = Vec::new();
+    for oid in registry::all()? {
+        let ledger = registry::get(oid)?;
+        if security::acts_for(ledger.owner) {
+            ledgers.push(ledger);
+        }
+    }
+    Ok(ledgers)
+}
+
+fn populate(
+    ledger: &Ledger,
+    until: Option<Date>,
+) -> Result<(pg_sys::Oid, i64, i64, Interval), Failure> {
+    let started = Instant::now();
+    registry::lock_for_maintenance(ledger.oid)?;
+    let folded = fold::fold(ledger, until)?;
+    let duration = Interval::from_micros(started.elapsed().as_micros() as i64);
+    Ok((ledger.oid, folded.deltas, folded.snapshots, duration))
+}
+
+/// Makes one tenant's days of a range right from the ledger itself, and returns how many
+/// snapshots there are in it. The tenant comes as text, whatever its type.
+#[pg_extern(sql = false)]
+fn populate_tenant(
+    tenant: Option<String>,
+    start_date: Option<Date>,
+    end_date: Option<Date>,
+) -> i64 {
+    (|| {
+        let tenant = required(tenant, "tenant")?;
+        let start = required(start_date, "start_date")?;
+        let end = required(end_date, "end_date")?;
+        if start.to_pg_epoch_days() > end.to_pg_epoch_days() {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "start_date is after end_date",
+            )
+            .hint("Pass the first day of the range first."));
+        }
+        let ledger = only_ledger()?;
+        let Some(key) = ledger.mapping.keys.iter().find(|key| key.role == "tenant") else {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("ledger {} has no tenant column", ledger.name),
+            )
+            .hint("Use populate_daily_stock_snapshots() without a tenant."));
+        };
+        let tenant = format!("{}::{}", crate::sql::quote_literal(&tenant), key.sql_type);
+        security::with_safe_path(|| {
+            registry::lock_for_maintenance(ledger.oid)?;
+            audit::correct(&ledger, Some(start), Some(end), Some(&tenant))?;
+            fold::fold(&ledger, None)?;
+            count_snapshots(&ledger, &tenant, start, end)
+        })
+    })()
+    .or_raise()
+}
+
+/// The ledger that is meant when none is named.
+fn only_ledger() -> Result<Ledger, Failure> {
+    let ledgers = own_ledgers()?;
+    match ledgers.as_slice() {
+        [ledger] => Ok(ledger.clone()),
+        [] => Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "there is no attached ledger that belongs to this role",
+        )
+        .hint("Attach one with inventory_perf.attach_ledger().")),
+        several => {
+            let names: Vec<&str> = several.iter().map(|ledger| ledger.name.as_str()).collect();
+            Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_AMBIGUOUS_PARAMETER,
+                "several ledgers are attached, so a tenant alone does not name one",
+            )
+            .detail(format!("They are {}.", names.join(", ")))
+            .hint("Use populate_daily_stock_snapshots(ledger => …, until => …)."))
+        }
+    }
+}
+
+fn count_snapshots(ledger: &Ledger, tenant: &str, start: Date, end: Date) -> Result<i64, Failure> {
+    let mut template = ledger.template();
+    template.set("tenant", tenant);
+    let query = template.fill(
+        "SELECT count(*) FROM {days} d \
+         WHERE d.k1 = {tenant} AND d.day BETWEEN $1 AND $2 AND d.move_count <> 0",
+    );
+    let count = security::run_as(ledger.owner, || {
+        Spi::connect_mut(|client| {
+            client
+                .update(&query, None, &[start.into(), end.into()])?
+                .first()
+                .get_one::<i64>()
+        })
+    })?;
+    Ok(count.unwrap_or(0))
+}
