@@ -58,7 +58,7 @@ COMMENT ON FUNCTION inventory_perf.rebuild_ledger(regclass) IS
 CREATE FUNCTION inventory_perf.verify_ledger(
     ledger regclass, from_date date DEFAULT NULL, to_date date DEFAULT NULL
 ) RETURNS TABLE (key jsonb, snapshot_date date, measure text, ledger_value numeric, snapshot_value numeric)
-LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'verify_ledger_wrapper';
+LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'inventory_perf_verify';
 COMMENT ON FUNCTION inventory_perf.verify_ledger(regclass, date, date) IS
 'compares every answer with sums over the ledger in one snapshot; returns the rows that differ, none when exact. A notice says how many ledger rows do not count, as a key column, the day or the quantity is null';
 

@@ -19,14 +19,27 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'check_period_wrapper';
 COMMENT ON FUNCTION inventory_perf.check_period(date, date) IS
 'true, or error 22004 for a null day, 22023 if from_date is after to_date';
 
-CREATE FUNCTION inventory_perf.check_history(from_date date, to_date date) RETURNS boolean
-LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'check_history_wrapper';
-COMMENT ON FUNCTION inventory_perf.check_history(date, date) IS
-'true, or error 22004 for a null day, 22023 if from_date is after to_date or a day is infinite';
+CREATE FUNCTION inventory_perf.history_length(from_date date, to_date date) RETURNS integer
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'history_length_wrapper';
+COMMENT ON FUNCTION inventory_perf.history_length(date, date) IS
+'number of days from from_date to to_date, both included; error 22004 for a null day, 22023 if from_date is after to_date or a day is infinite';
+
+CREATE FUNCTION inventory_perf.open_months(ledger regclass, from_date date, to_date date)
+RETURNS SETOF date
+LANGUAGE c STABLE PARALLEL SAFE ROWS 12 AS 'MODULE_PATHNAME', 'open_months_wrapper';
+COMMENT ON FUNCTION inventory_perf.open_months(regclass, date, date) IS
+'first days of the months with stored movements from base_month(ledger, from_date) to to_date';
+
+CREATE AGGREGATE inventory_perf.total(bigint) (
+    SFUNC = pg_catalog.int8pl, STYPE = bigint, INITCOND = '0',
+    COMBINEFUNC = pg_catalog.int8pl, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE inventory_perf.total(bigint) IS
+'sum of bigint as bigint, 0 of no rows: needs eight bytes for each group, where sum() needs a numeric state. Error 22003 beyond bigint';
 
 CREATE FUNCTION inventory_perf.stock_on(ledger regclass, as_of date, key jsonb DEFAULT '{}')
 RETURNS TABLE (key jsonb, quantity numeric, value numeric)
-LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'stock_on_wrapper';
+LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'inventory_perf_stock_on';
 COMMENT ON FUNCTION inventory_perf.stock_on(regclass, date, jsonb) IS
 'stock of every key at the end of the day as_of, for clients that do not know the ledger''s columns; key names key columns with their values and may leave some out. value is null for a ledger without one. Errors: 22004 null day, 22023 a key that names no key column';
 
@@ -35,7 +48,7 @@ RETURNS TABLE (key jsonb, snapshot_date date, opening_quantity numeric, in_quant
                out_quantity numeric, total_movements numeric, closing_quantity numeric,
                move_count bigint, opening_value numeric, value_change numeric,
                closing_value numeric)
-LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'stock_history_wrapper';
+LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'inventory_perf_stock_history';
 COMMENT ON FUNCTION inventory_perf.stock_history(regclass, date, date, jsonb) IS
 'one row per key and every day of the range, for clients that do not know the ledger''s columns; key as in stock_on(). Errors: 22004 null day, 22023 from_date after to_date, an infinite day, or a key that names no key column';
 
@@ -43,7 +56,7 @@ CREATE FUNCTION inventory_perf.stock_period(ledger regclass, from_date date, to_
 RETURNS TABLE (key jsonb, opening_quantity numeric, in_quantity numeric, out_quantity numeric,
                total_movements numeric, closing_quantity numeric, move_count bigint,
                opening_value numeric, value_change numeric, closing_value numeric)
-LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'stock_period_wrapper';
+LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'inventory_perf_stock_period';
 COMMENT ON FUNCTION inventory_perf.stock_period(regclass, date, date, jsonb) IS
 'opening, in, out, net and closing of every key over a range of days, for clients that do not know the ledger''s columns; key as in stock_on(). Errors: 22004 null day, 22023 from_date after to_date, or a key that names no key column';
 

@@ -31,6 +31,12 @@ impl Failure {
         self
     }
 
+    /// Puts what it is about before the message.
+    pub fn about(mut self, subject: impl std::fmt::Display) -> Self {
+        self.message = format!("{subject}: {}", self.message);
+        self
+    }
+
     pub fn raise(self) -> ! {
         let mut report = pgrx::pg_sys::panic::ErrorReport::new(self.code, self.message, "");
         if let Some(detail) = self.detail {

@@ -14,6 +14,7 @@ use pgrx::prelude::*;
 mod calendar;
 mod decimal;
 mod error;
+mod executor;
 mod invalidation;
 mod ledger;
 mod security;

@@ -5,14 +5,30 @@ CREATE FUNCTION {stock_on}(as_of date)
 RETURNS TABLE ({public_key_definitions}, quantity numeric{value:, value numeric})
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
+-- The balance when the next day began, or, if its month is not open, from the last open one on.
+-- Each part is in the order of its index, so that the groups come out of a merge: no hash table,
+-- whatever the number of keys.
 SELECT {keys e}, sum(e.quantity){value:, sum(e.value)}
-FROM {entries} e
+FROM (
+    (SELECT {keys o}, o.quantity{value:, o.value}, o.move_count
+     FROM {entries} o
+     WHERE o.part = 1 AND o.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
+     ORDER BY {keys o})
+    UNION ALL
+    (SELECT {keys d}, d.quantity{value:, d.value}, d.move_count
+     FROM {entries} d
+     WHERE d.part = 2 AND d.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
+       AND d.day <= $1
+     ORDER BY {keys d})
+    UNION ALL
+    (SELECT {keys p}, p.quantity{value:, p.value}, p.move_count
+     FROM {entries} p
+     WHERE p.part = 3 AND p.day <= $1
+     ORDER BY {keys p})
+) e
 WHERE inventory_perf.check_day($1)
-  AND ((e.part = 1 AND e.month = (SELECT inventory_perf.base_month({ledger}, $1)))
-    OR (e.part = 2 AND e.day >= (SELECT inventory_perf.base_month({ledger}, $1)) AND e.day <= $1)
-    OR (e.part = 3 AND e.day <= $1))
 GROUP BY {keys e}
-HAVING sum(e.move_count) <> 0;
+HAVING inventory_perf.total(e.move_count) <> 0;
 END;
 COMMENT ON FUNCTION {stock_on}(date) IS 'stock of every key at the end of the day as_of; a key appears from its first movement on. Error 22004 for a null day';
 
@@ -29,18 +45,28 @@ SELECT {keys e},
        coalesce(sum(e.out_quantity) FILTER (WHERE e.day >= $1), 0),
        coalesce(sum(e.quantity) FILTER (WHERE e.day >= $1), 0),
        sum(e.quantity),
-       coalesce(sum(e.move_count) FILTER (WHERE e.day >= $1), 0)::bigint
+       inventory_perf.total(e.move_count) FILTER (WHERE e.day >= $1)
        {value:,
        coalesce(sum(e.value) FILTER (WHERE e.day IS NULL OR e.day < $1), 0),
        coalesce(sum(e.value) FILTER (WHERE e.day >= $1), 0),
        sum(e.value)}
-FROM {entries} e
+FROM (
+    SELECT {keys o}, o.day, o.in_quantity, o.out_quantity, o.quantity{value:, o.value}, o.move_count
+    FROM {entries} o
+    WHERE o.part = 1 AND o.month = (SELECT inventory_perf.base_month({ledger}, $1))
+    UNION ALL
+    SELECT {keys d}, d.day, d.in_quantity, d.out_quantity, d.quantity{value:, d.value}, d.move_count
+    FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
+    JOIN {entries} d ON d.month = m.month
+    WHERE d.part = 2 AND d.day <= $2
+    UNION ALL
+    SELECT {keys p}, p.day, p.in_quantity, p.out_quantity, p.quantity{value:, p.value}, p.move_count
+    FROM {entries} p
+    WHERE p.part = 3 AND p.day <= $2
+) e
 WHERE inventory_perf.check_period($1, $2)
-  AND ((e.part = 1 AND e.month = (SELECT inventory_perf.base_month({ledger}, $1)))
-    OR (e.part = 2 AND e.day >= (SELECT inventory_perf.base_month({ledger}, $1)) AND e.day <= $2)
-    OR (e.part = 3 AND e.day <= $2))
 GROUP BY {keys e}
-HAVING sum(e.move_count) <> 0;
+HAVING inventory_perf.total(e.move_count) <> 0;
 END;
 COMMENT ON FUNCTION {stock_period}(date, date) IS 'one row per key for the days from_date to to_date, both included: opening, in, out, net, closing, number of movements. Error 22004 for a null day, 22023 when from_date is after to_date';
 
@@ -61,9 +87,9 @@ FROM (
     SELECT {keys k}, g.day, k.opening_quantity,
            coalesce(s.in_quantity, 0) AS in_quantity,
            coalesce(s.out_quantity, 0) AS out_quantity,
-           coalesce(s.in_quantity - s.out_quantity, 0) AS net_quantity,
-           coalesce(s.move_count, 0)::bigint AS move_count,
-           coalesce(sum(s.in_quantity - s.out_quantity) OVER running, 0) AS running_quantity
+           coalesce(s.net_quantity, 0) AS net_quantity,
+           coalesce(s.move_count, 0) AS move_count,
+           coalesce(sum(s.net_quantity) OVER running, 0) AS running_quantity
            {value:, k.opening_value, coalesce(s.value_change, 0) AS value_change,
            coalesce(sum(s.value_change) OVER running, 0) AS running_value}
     FROM (
@@ -72,24 +98,44 @@ FROM (
                    AS opening_quantity
                {value:, coalesce(sum(e.value) FILTER (WHERE e.day IS NULL OR e.day < $1), 0)
                    AS opening_value}
-        FROM {entries} e
-        WHERE inventory_perf.check_history($1, $2)
-          AND ((e.part = 1 AND e.month = (SELECT inventory_perf.base_month({ledger}, $1)))
-            OR (e.part = 2 AND e.day >= (SELECT inventory_perf.base_month({ledger}, $1))
-                AND e.day <= $2)
-            OR (e.part = 3 AND e.day <= $2))
+        FROM (
+            SELECT {keys o}, o.day, o.quantity{value:, o.value}, o.move_count
+            FROM {entries} o
+            WHERE o.part = 1 AND o.month = (SELECT inventory_perf.base_month({ledger}, $1))
+            UNION ALL
+            SELECT {keys d}, d.day, d.quantity{value:, d.value}, d.move_count
+            FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
+            JOIN {entries} d ON d.month = m.month
+            WHERE d.part = 2 AND d.day <= $2
+            UNION ALL
+            SELECT {keys p}, p.day, p.quantity{value:, p.value}, p.move_count
+            FROM {entries} p
+            WHERE p.part = 3 AND p.day <= $2
+        ) e
         GROUP BY {keys e}
-        HAVING sum(e.move_count) <> 0
+        HAVING inventory_perf.total(e.move_count) <> 0
     ) k
     CROSS JOIN (
-        SELECT $1 + n.n AS day FROM generate_series(0, $2 - $1) AS n(n)
+        SELECT $1 + n.n AS day
+        FROM generate_series(0, inventory_perf.history_length($1, $2) - 1) AS n(n)
     ) g
     LEFT JOIN (
         SELECT {keys e}, e.day, sum(e.in_quantity) AS in_quantity,
-               sum(e.out_quantity) AS out_quantity, sum(e.move_count) AS move_count
+               sum(e.out_quantity) AS out_quantity, sum(e.quantity) AS net_quantity,
+               inventory_perf.total(e.move_count) AS move_count
                {value:, sum(e.value) AS value_change}
-        FROM {entries} e
-        WHERE e.part IN (2, 3) AND e.day >= $1 AND e.day <= $2
+        FROM (
+            SELECT {keys d}, d.day, d.in_quantity, d.out_quantity, d.quantity{value:, d.value},
+                   d.move_count
+            FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
+            JOIN {entries} d ON d.month = m.month
+            WHERE d.part = 2 AND d.day >= $1 AND d.day <= $2
+            UNION ALL
+            SELECT {keys p}, p.day, p.in_quantity, p.out_quantity, p.quantity{value:, p.value},
+                   p.move_count
+            FROM {entries} p
+            WHERE p.part = 3 AND p.day >= $1 AND p.day <= $2
+        ) e
         GROUP BY {keys e}, e.day
     ) s ON {match s k} AND s.day = g.day
     WINDOW running AS (PARTITION BY {keys k} ORDER BY g.day)

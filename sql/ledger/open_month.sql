@@ -13,7 +13,7 @@ FROM (
     UNION ALL
     SELECT {keys d}, d.in_quantity - d.out_quantity, {value:d.value_change,} d.move_count
     FROM {days} d
-    WHERE d.day >= (SELECT b.month FROM base b) AND d.day < $1
+    WHERE d.month = (SELECT b.month FROM base b)
 ) e
 GROUP BY {keys e}
 HAVING sum(e.move_count) <> 0

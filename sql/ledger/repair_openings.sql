@@ -11,15 +11,18 @@ WITH month_of_days AS (
            {value:sum(sum(d.value_change)) OVER w AS value,}
            sum(sum(d.move_count)) OVER w AS move_count
     FROM {days} d
+    WHERE true {tenant_condition}
     GROUP BY {keys d}, d.month
     WINDOW w AS (PARTITION BY {keys d} ORDER BY d.month)
 ), wanted AS MATERIALIZED (
     SELECT {keys c}, m.month, c.quantity, {value:c.value,} c.move_count::bigint AS move_count
     FROM closing c
     JOIN open m ON m.month > c.month AND (c.next_month IS NULL OR m.month <= c.next_month)
+    WHERE c.move_count <> 0
 ), removed AS (
     DELETE FROM {openings} o
     WHERE NOT EXISTS (SELECT FROM wanted w WHERE {match w o} AND w.month = o.month)
+          {tenant_condition}
 )
 INSERT INTO {openings} AS o ({keys}, month, quantity, {value:value,} move_count)
 SELECT {keys w}, w.month, w.quantity, {value:w.value,} w.move_count

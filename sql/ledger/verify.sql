@@ -1,5 +1,5 @@
 -- Compares what the ledger's relations answer with sums over the ledger, in one snapshot: every
--- day with a movement between $1 and $2, and every stored month opening, which decides what is
+-- day with a movement from one day to another, and every stored month opening, which decides what is
 -- answered for days without one. Key columns come as one jsonb object.
 WITH leg AS MATERIALIZED (
     {legs}
@@ -67,6 +67,6 @@ WITH leg AS MATERIALIZED (
 SELECT {key_object} AS key, d.day, d.measure, d.ledger_value, d.snapshot_value
 FROM difference d
 WHERE d.ledger_value IS DISTINCT FROM d.snapshot_value
-  AND ($1 IS NULL OR d.day >= $1)
-  AND ($2 IS NULL OR d.day <= $2)
+  AND ({from_date} IS NULL OR d.day >= {from_date})
+  AND ({to_date} IS NULL OR d.day <= {to_date})
 ORDER BY d.day, 1, d.measure

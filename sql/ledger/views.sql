@@ -3,20 +3,23 @@
 -- without columns it is evaluated once, before any row is read.
 
 CREATE VIEW {entries} AS
-SELECT 1 AS part, {keys o}, o.month, NULL::date AS day,
-       NULL::numeric AS in_quantity, NULL::numeric AS out_quantity,
-       o.quantity, {value:o.value,} o.move_count
-FROM {openings} o
-WHERE inventory_perf.check_ledger({ledger})
-UNION ALL
-SELECT 2, {keys d}, d.month, d.day, d.in_quantity, d.out_quantity,
-       d.in_quantity - d.out_quantity, {value:d.value_change,} d.move_count
-FROM {days} d
-WHERE inventory_perf.check_ledger({ledger})
-UNION ALL
-SELECT 3, {keys p}, NULL, p.day, p.in_quantity, p.out_quantity,
-       p.in_quantity - p.out_quantity, {value:p.value_change,} p.move_count
-FROM {pending} p
+SELECT e.part, {keys e}, e.month, e.day, e.in_quantity, e.out_quantity, e.quantity,
+       {value:e.value,} e.move_count
+FROM (
+    -- Branches without a condition of their own, so that PostgreSQL flattens them.
+    SELECT 1 AS part, {keys o}, o.month, NULL::date AS day,
+           NULL::numeric AS in_quantity, NULL::numeric AS out_quantity,
+           o.quantity, {value:o.value,} o.move_count
+    FROM {openings} o
+    UNION ALL
+    SELECT 2, {keys d}, d.month, d.day, d.in_quantity, d.out_quantity,
+           d.in_quantity - d.out_quantity, {value:d.value_change,} d.move_count
+    FROM {days} d
+    UNION ALL
+    SELECT 3, {keys p}, NULL::date, p.day, p.in_quantity, p.out_quantity,
+           p.in_quantity - p.out_quantity, {value:p.value_change,} p.move_count
+    FROM {pending} p
+) e
 WHERE inventory_perf.check_ledger({ledger});
 COMMENT ON VIEW {entries} IS 'internal to inventory_perf: openings (part 1), days (2) and pending changes (3)';
 
@@ -35,7 +38,8 @@ FROM (
            d.in_quantity, d.out_quantity, d.move_count
            {value:, coalesce(o.value, 0) + d.month_value - d.value_change AS opening_value,
            d.value_change}
-    FROM {days} d
+    FROM {months} m
+    JOIN {days} d ON d.month = m.month
     LEFT JOIN {openings} o ON o.month = d.month AND {match o d}
     WHERE inventory_perf.check_ledger({ledger})
       AND d.move_count <> 0
@@ -50,7 +54,8 @@ FROM (
            {value:, coalesce(o.value, 0) + d.month_value - d.value_change + p.before_value,
            d.value_change + p.value_change}
     FROM (SELECT DISTINCT {keys} FROM {pending}) k
-    JOIN {days} d ON {match d k}
+    CROSS JOIN {months} m
+    JOIN {days} d ON d.month = m.month AND {match d k}
     LEFT JOIN {openings} o ON o.month = d.month AND {match o d}
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(x.in_quantity - x.out_quantity) FILTER (WHERE x.day < d.day), 0)
@@ -74,20 +79,20 @@ FROM (
                 WHERE o.month = (SELECT max(m.month) FROM {months} m WHERE m.month <= p.day)
                   AND {match o p}), 0) + coalesce(
                (SELECT sum(d.in_quantity - d.out_quantity) FROM {days} d
-                WHERE {match d p} AND d.day < p.day
-                  AND d.day >= (SELECT max(m.month) FROM {months} m WHERE m.month <= p.day)), 0),
+                WHERE d.month = (SELECT max(m.month) FROM {months} m WHERE m.month <= p.day)
+                  AND {match d p} AND d.day < p.day), 0),
            p.in_quantity, p.out_quantity, p.move_count
            {value:, p.before_value + coalesce(
                (SELECT o.value FROM {openings} o
                 WHERE o.month = (SELECT max(m.month) FROM {months} m WHERE m.month <= p.day)
                   AND {match o p}), 0) + coalesce(
                (SELECT sum(d.value_change) FROM {days} d
-                WHERE {match d p} AND d.day < p.day
-                  AND d.day >= (SELECT max(m.month) FROM {months} m WHERE m.month <= p.day)), 0),
+                WHERE d.month = (SELECT max(m.month) FROM {months} m WHERE m.month <= p.day)
+                  AND {match d p} AND d.day < p.day), 0),
            p.value_change}
     FROM (
-        SELECT {keys x}, x.day, sum(x.in_quantity) AS in_quantity,
-               sum(x.out_quantity) AS out_quantity, sum(x.move_count)::bigint AS move_count,
+        SELECT {keys x}, pg_catalog.date_trunc('month', x.day::timestamp)::date AS month, x.day,
+               sum(x.in_quantity) AS in_quantity, sum(x.out_quantity) AS out_quantity, sum(x.move_count)::bigint AS move_count,
                coalesce(sum(sum(x.in_quantity - x.out_quantity)) OVER (
                    PARTITION BY {keys x} ORDER BY x.day
                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before_quantity
@@ -100,7 +105,8 @@ FROM (
     ) p
     WHERE inventory_perf.check_ledger({ledger})
       AND p.move_count <> 0
-      AND NOT EXISTS (SELECT FROM {days} d WHERE {match d p} AND d.day = p.day)
+      AND NOT EXISTS (
+          SELECT FROM {days} d WHERE d.month = p.month AND {match d p} AND d.day = p.day)
 ) s;
 COMMENT ON VIEW {snapshots} IS 'one row per key and day that had a movement: opening, in, out, net (total_movements), closing and number of movements; exact in every snapshot';
 
@@ -110,15 +116,23 @@ SELECT {public_keys}, s.quantity AS quantity_on_hand
        CASE WHEN s.retracted THEN (
                 SELECT max(x.day) FROM (
                     SELECT e.day FROM (
-                        SELECT d.day, d.move_count FROM {days} d WHERE {match d s}
+                        SELECT d.day, d.move_count
+                        FROM {months} m
+                        JOIN {days} d ON d.month = m.month AND {match d s}
                         UNION ALL
                         SELECT p.day, p.move_count FROM {pending} p WHERE {match p s}
                     ) e
                     GROUP BY e.day HAVING sum(e.move_count) <> 0
                 ) x)
             ELSE greatest(s.last_pending, (
-                SELECT d.day FROM {days} d WHERE {match d s} AND d.move_count <> 0
-                ORDER BY d.day DESC LIMIT 1))
+                SELECT l.day
+                FROM {months} m
+                CROSS JOIN LATERAL (
+                    SELECT d.day FROM {days} d
+                    WHERE d.month = m.month AND {match d s} AND d.move_count <> 0
+                    ORDER BY d.day DESC LIMIT 1
+                ) l
+                ORDER BY m.month DESC LIMIT 1))
        END AS last_moved_on
 FROM (
     SELECT {keys e}, sum(e.quantity) AS quantity {value:, sum(e.value) AS value},
@@ -126,9 +140,9 @@ FROM (
            max(e.day) FILTER (WHERE e.part = 3 AND e.move_count > 0) AS last_pending
     FROM {entries} e
     WHERE (e.part = 1 AND e.month = (SELECT max(m.month) FROM {months} m))
-       OR (e.part = 2 AND e.day >= (SELECT max(m.month) FROM {months} m))
+       OR (e.part = 2 AND e.month = (SELECT max(m.month) FROM {months} m))
        OR e.part = 3
     GROUP BY {keys e}
-    HAVING sum(e.move_count) <> 0
+    HAVING inventory_perf.total(e.move_count) <> 0
 ) s;
 COMMENT ON VIEW {levels} IS 'what is on hand now: every movement of the ledger summed, future-dated ones included, with the day of the last one';

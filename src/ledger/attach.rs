@@ -92,6 +92,7 @@ fn attach_ledger(
 
 fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure> {
     let table = columns::check_table(arguments.ledger)?;
+    refuse_storage(arguments.ledger, &table.name)?;
     if let Some(attached) = members::ledger_of(arguments.ledger)? {
         return Err(already_attached(&table.name, &attached.name));
     }
@@ -118,6 +119,8 @@ fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure
     ))?;
     let tables = members::current(arguments.ledger)?;
     members::check_kinds(&tables)?;
+    members::check_parents(arguments.ledger, &tables)?;
+    members::refuse_subscribed(&tables)?;
     for member in &tables {
         if let Some(attached) = members::ledger_of(*member)? {
             return Err(already_attached(
@@ -181,6 +184,21 @@ fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure
     })
 }
 
+/// Storage is written past the triggers, so it cannot be a ledger itself.
+fn refuse_storage(table: pg_sys::Oid, name: &str) -> Result<(), Failure> {
+    for oid in registry::all()? {
+        let ledger = registry::get(oid)?;
+        if [ledger.pending, ledger.days, ledger.openings, ledger.months].contains(&table) {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+                format!("{name} is internal storage of ledger {}", ledger.name),
+            )
+            .hint("Attach a table of stock movements."));
+        }
+    }
+    Ok(())
+}
+
 fn created(objects: &Objects, ledger: &str, with_relations: bool) -> Vec<(String, String, String)> {
     OBJECTS
         .iter()
@@ -193,11 +211,10 @@ fn created(objects: &Objects, ledger: &str, with_relations: bool) -> Vec<(String
             )
         })
         .chain(TRIGGERS.iter().map(|(name, event, _)| {
-            let event = event.rsplit(' ').next().unwrap_or(event);
             (
                 format!("{} on {ledger}", crate::sql::quote_identifier(name)),
                 "trigger".into(),
-                format!("captures {event}"),
+                format!("captures changes, {event}"),
             )
         }))
         .collect()

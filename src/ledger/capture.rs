@@ -6,14 +6,16 @@
 //! waits.
 
 mod plan;
+mod truncation;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::legs::{LegBuffer, Movement, Movements, WideLeg, negate_numeric, numeric_datum};
-use super::members;
+use super::registry::Ledger;
 use super::table_writer::TableWriter;
 use crate::error::{Failure, OrRaise};
+use crate::executor::raw_function;
 use plan::Plan;
 
 /// Key columns that a ledger has at most: an index holds them and the day.
@@ -22,33 +24,24 @@ pub const MAX_KEYS: usize = pg_sys::INDEX_MAX_KEYS as usize - 1;
 /// Legs collected before they are written, when a whole table is captured.
 const WHOLE_TABLE_BATCH: usize = 500_000;
 
-#[unsafe(no_mangle)]
-#[doc(hidden)]
-pub extern "C" fn pg_finfo_inventory_perf_capture() -> &'static pg_sys::Pg_finfo_record {
-    const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-    &RECORD
-}
+raw_function!(
+    /// `inventory_perf.capture_moves()`: the trigger function.
+    pg_finfo_inventory_perf_capture,
+    inventory_perf_capture,
+    capture
+);
 
-/// `inventory_perf.capture_moves()`: the trigger function.
-///
-/// # Safety
-/// Called by PostgreSQL's function manager.
-#[unsafe(no_mangle)]
-#[pg_guard]
-pub unsafe extern "C-unwind" fn inventory_perf_capture(
-    call: pg_sys::FunctionCallInfo,
-) -> pg_sys::Datum {
+unsafe fn capture(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
     // SAFETY: the context of a call by the trigger manager is a TriggerData, and only that has
     // its node tag.
     let trigger = unsafe {
         let context = (*call).context;
         if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-            Failure::new(
+            return Err(Failure::new(
                 PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
                 "capture_moves() must be called as a trigger",
             )
-            .hint("inventory_perf.attach_ledger() creates the triggers.")
-            .raise();
+            .hint("inventory_perf.attach_ledger() creates the triggers."));
         }
         &*context.cast::<pg_sys::TriggerData>()
     };
@@ -56,12 +49,13 @@ pub unsafe extern "C-unwind" fn inventory_perf_capture(
     let relation = unsafe { (*trigger.tg_relation).rd_id };
     let operation = trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK;
     if operation == pg_sys::TRIGGER_EVENT_TRUNCATE {
-        truncate(relation).or_raise();
+        let is_before =
+            trigger.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE;
+        truncation::capture(relation, is_before)
     } else {
         // SAFETY: transition tables are tuplestores of the relation's row type, or NULL.
-        unsafe { capture_statement(trigger, relation) }.or_raise();
+        unsafe { capture_statement(trigger, relation) }
     }
-    pg_sys::Datum::from(0)
 }
 
 unsafe fn capture_statement(
@@ -129,19 +123,6 @@ pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<(), Fai
     Ok(())
 }
 
-/// PostgreSQL's own TRUNCATE shows an empty table to every snapshot, older ones included, so the
-/// storage is truncated with a whole ledger. A part of one is taken out row by row.
-fn truncate(relation: pg_sys::Oid) -> Result<(), Failure> {
-    let Some(ledger) = members::ledger_of(relation)? else {
-        return Ok(());
-    };
-    if relation == ledger.oid && !members::has_plain_children(ledger.oid)? {
-        crate::snapshots::storage::truncate(&ledger, true)
-    } else {
-        capture_whole_table(relation, true)
-    }
-}
-
 pub fn check_interrupts() {
     // SAFETY: what CHECK_FOR_INTERRUPTS() does.
     unsafe {
@@ -174,8 +155,25 @@ fn append_pending(pending: pg_sys::Oid, has_value: bool, legs: &mut LegBuffer) {
     }
 }
 
+/// Appends the legs that are too wide for integers, and forgets them.
+pub fn append_wide(ledger: &Ledger, legs: &mut LegBuffer) {
+    if legs.wide.is_empty() {
+        return;
+    }
+    let mut row = PendingRow::new(ledger.mapping.value.is_some());
+    // SAFETY: attaching made the table with exactly these columns and one plain index.
+    unsafe {
+        let mut writer = TableWriter::open(ledger.pending, false);
+        for wide in &legs.wide {
+            row.write_wide(&mut writer, legs.keys.datums(wide.key), wide);
+        }
+        writer.finish();
+    }
+    legs.forget_wide();
+}
+
 /// One row of a pending table, reused from row to row.
-pub struct PendingRow {
+struct PendingRow {
     has_value: bool,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
@@ -184,7 +182,7 @@ pub struct PendingRow {
 }
 
 impl PendingRow {
-    pub fn new(has_value: bool) -> Self {
+    fn new(has_value: bool) -> Self {
         Self {
             has_value,
             values: Vec::new(),
@@ -220,9 +218,7 @@ impl PendingRow {
         }
     }
 
-    /// # Safety
-    /// `writer` writes a pending table whose keys have the types of `keys`.
-    pub unsafe fn write_wide(
+    unsafe fn write_wide(
         &mut self,
         writer: &mut TableWriter,
         keys: &[pg_sys::Datum],

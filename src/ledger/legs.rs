@@ -248,6 +248,10 @@ pub struct LegBuffer {
     pub keys: KeyInterner,
     pub legs: Vec<Leg>,
     pub wide: Vec<WideLeg>,
+    /// The context that was current when the buffer was made, which outlives it.
+    parent: pg_sys::MemoryContext,
+    /// What the numerics of wide legs are allocated in, once there are any.
+    wide_context: pg_sys::MemoryContext,
 }
 
 impl LegBuffer {
@@ -264,6 +268,9 @@ impl LegBuffer {
             keys,
             legs: Vec::new(),
             wide: Vec::new(),
+            // SAFETY: reads a backend variable.
+            parent: unsafe { pg_sys::CurrentMemoryContext },
+            wide_context: std::ptr::null_mut(),
         }
     }
 
@@ -317,7 +324,7 @@ impl LegBuffer {
     ) -> Result<(), Failure> {
         let day = values[self.layout.day].value() as i32;
         if !(FIRST_DAY..=LAST_DAY).contains(&day) {
-            return Err(day_out_of_range());
+            return Err(day_out_of_range(day));
         }
         // SAFETY: the datum is of the type that the mapping view has.
         let quantity =
@@ -359,10 +366,12 @@ impl LegBuffer {
                 });
             }
             (quantity, value) => {
-                // SAFETY: numerics that live as long as the caller's context.
+                // SAFETY: the numerics are copied into the buffer's own context.
                 let wide = unsafe {
+                    let previous = pg_sys::MemoryContextSwitchTo(self.wide_context());
                     let (quantity, is_negative) = quantity.into_numeric(negate);
                     let value = self.layout.value.map(|_| value.into_numeric(negate).0);
+                    pg_sys::MemoryContextSwitchTo(previous);
                     WideLeg {
                         key,
                         day,
@@ -378,6 +387,28 @@ impl LegBuffer {
         Ok(())
     }
 
+    fn wide_context(&mut self) -> pg_sys::MemoryContext {
+        if self.wide_context.is_null() {
+            // SAFETY: a child of a context that outlives the buffer.
+            self.wide_context = unsafe {
+                pg_sys::AllocSetContextCreateInternal(
+                    self.parent,
+                    c"inventory_perf wide quantities".as_ptr(),
+                    0,
+                    8 * 1024,
+                    1024 * 1024,
+                )
+            };
+        }
+        self.wide_context
+    }
+
+    pub fn forget_wide(&mut self) {
+        self.wide.clear();
+        // SAFETY: only the legs that were just forgotten point into it.
+        unsafe { pg_sys::MemoryContextReset(self.wide_context()) }
+    }
+
     /// Puts the legs in the order that [`Movements`] wants.
     pub fn sort(&mut self) {
         if self.legs.len() > 1 {
@@ -389,9 +420,6 @@ impl LegBuffer {
     pub fn rank_keys(&mut self) {
         let ranks = self.keys.rank();
         for leg in &mut self.legs {
-            leg.key = ranks[leg.key as usize];
-        }
-        for leg in &mut self.wide {
             leg.key = ranks[leg.key as usize];
         }
     }
@@ -413,7 +441,11 @@ impl Measure {
                     unscaled < 0,
                 )
             }
-            Self::Wide { datum, is_negative } => (datum, is_negative),
+            // SAFETY: a complete numeric.
+            Self::Wide { datum, is_negative } => (
+                pg_sys::Datum::from(unsafe { pg_sys::pg_detoast_datum_copy(datum.cast_mut_ptr()) }),
+                is_negative,
+            ),
         };
         if negate {
             // SAFETY: a numeric in, a numeric out.
@@ -520,10 +552,15 @@ fn not_finite(role: &str, value: &str) -> Failure {
     )
 }
 
-fn day_out_of_range() -> Failure {
+fn day_out_of_range(day: i32) -> Failure {
+    let day = match day {
+        i32::MAX => "infinity".to_owned(),
+        i32::MIN => "-infinity".to_owned(),
+        days => format!("2000-01-01 {days:+} days"),
+    };
     Failure::new(
         PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW,
-        "day of a movement is infinite or out of range",
+        format!("day {day} of a movement is out of range"),
     )
     .detail("Days from 4713-01-01 BC to 294276-11-30 can be summed.")
     .hint(

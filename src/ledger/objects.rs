@@ -1,6 +1,6 @@
 //! Names of what attaching creates.
 
-use crate::sql::{qualified, quote_literal};
+use crate::sql::qualified;
 
 /// The longest name that PostgreSQL keeps whole, in bytes.
 pub const NAME_LIMIT: usize = 63;
@@ -20,6 +20,8 @@ const STOCK_HISTORY: &str = "stock_history";
 /// One object, for the list that attaching returns.
 pub struct Object {
     pub name: &'static str,
+    /// A function's arguments, which tell it from others of its name.
+    pub arguments: &'static str,
     pub kind: &'static str,
     pub purpose: &'static str,
 }
@@ -28,56 +30,67 @@ pub struct Object {
 pub const OBJECTS: [Object; 11] = [
     Object {
         name: SNAPSHOTS,
+        arguments: "",
         kind: "view",
         purpose: "opening, in, out and closing quantity of every key and day with a movement",
     },
     Object {
         name: LEVELS,
+        arguments: "",
         kind: "view",
         purpose: "quantity on hand now, of every key",
     },
     Object {
         name: STOCK_ON,
+        arguments: "(date)",
         kind: "function",
         purpose: "stock of every key at the end of a day",
     },
     Object {
         name: STOCK_HISTORY,
+        arguments: "(date, date)",
         kind: "function",
         purpose: "every key on every day of a range",
     },
     Object {
         name: STOCK_PERIOD,
+        arguments: "(date, date)",
         kind: "function",
         purpose: "opening, in, out and closing of every key over a range of days",
     },
     Object {
         name: PENDING,
+        arguments: "",
         kind: "table",
         purpose: "internal: changes not folded yet",
     },
     Object {
         name: DAYS,
+        arguments: "",
         kind: "table",
         purpose: "internal: movements per key and day",
     },
     Object {
         name: OPENINGS,
+        arguments: "",
         kind: "table",
         purpose: "internal: balances when a month began",
     },
     Object {
         name: MONTHS,
+        arguments: "",
         kind: "table",
         purpose: "internal: months with movements",
     },
     Object {
         name: MAPPED_MOVES,
+        arguments: "",
         kind: "view",
         purpose: "internal: the ledger as it is mapped",
     },
     Object {
         name: ENTRIES,
+        arguments: "",
         kind: "view",
         purpose: "internal: stored balances and pending changes",
     },
@@ -85,7 +98,7 @@ pub const OBJECTS: [Object; 11] = [
 
 /// The triggers on the ledger. They come first among triggers of their kind by name, so that a
 /// user's statement trigger already reads what this statement changed.
-pub const TRIGGERS: [(&str, &str, &str); 4] = [
+pub const TRIGGERS: [(&str, &str, &str); 5] = [
     (
         "00_inventory_perf_insert",
         "AFTER INSERT",
@@ -102,6 +115,7 @@ pub const TRIGGERS: [(&str, &str, &str); 4] = [
         "REFERENCING OLD TABLE AS old_rows",
     ),
     ("00_inventory_perf_truncate", "BEFORE TRUNCATE", ""),
+    ("00_inventory_perf_truncated", "AFTER TRUNCATE", ""),
 ];
 
 /// The qualified names of one ledger's objects.
@@ -143,9 +157,9 @@ impl<'a> Objects<'a> {
         self.name(STOCK_HISTORY)
     }
 
-    /// The name as a string literal, as `to_regclass()` wants it.
-    pub fn literal(&self, object: &str) -> String {
-        quote_literal(&self.name(object))
+    /// The object as DROP, GRANT and ALTER name it.
+    pub fn signature(&self, object: &Object) -> String {
+        format!("{}{}", self.name(object.name), object.arguments)
     }
 }
 
@@ -171,8 +185,8 @@ mod unit {
             "\"Stock\".\"odoo_daily_stock_snapshots\""
         );
         assert_eq!(
-            objects.literal(PENDING),
-            "'\"Stock\".\"odoo_stock_pending\"'"
+            objects.signature(&OBJECTS[2]),
+            "\"Stock\".\"odoo_stock_on\"(date)"
         );
     }
 

@@ -1,84 +1,51 @@
 //! Comparing what is answered with the ledger itself, and mending it.
 
 use pgrx::datum::Date;
+use pgrx::fcinfo::pg_getarg;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::fold;
+use super::untyped::{argument, day_sql};
 use crate::error::{Failure, OrRaise, required};
+use crate::executor::{raw_function, return_rows};
 use crate::ledger::members;
 use crate::ledger::registry::{self, Ledger, State};
 use crate::security;
 
-/// The rows that differ; none means exact.
-#[pg_extern(sql = false)]
-fn verify_ledger(
-    ledger: Option<pg_sys::Oid>,
-    from_date: Option<Date>,
-    to_date: Option<Date>,
-) -> TableIterator<
-    'static,
-    (
-        name!(key, pgrx::JsonB),
-        name!(snapshot_date, Date),
-        name!(measure, String),
-        name!(ledger_value, Option<AnyNumeric>),
-        name!(snapshot_value, Option<AnyNumeric>),
-    ),
-> {
-    let differences = (|| {
-        let ledger = registry::get_owned(required(ledger, "ledger")?)?;
-        check_order(&from_date, &to_date)?;
-        if ledger.state == State::AwaitingBackfill {
-            return Err(Failure::new(
-                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("ledger {} waits for its backfill", ledger.name),
-            )
-            .hint("Run inventory_perf.backfill_ledger() first."));
-        }
-        report_rows_not_counted(&ledger)?;
-        security::run_as(ledger.owner, || differences(&ledger, from_date, to_date))
-    })();
-    TableIterator::new(differences.or_raise())
-}
-
-type Difference = (
-    pgrx::JsonB,
-    Date,
-    String,
-    Option<AnyNumeric>,
-    Option<AnyNumeric>,
+raw_function!(
+    /// `verify_ledger(ledger, from_date, to_date)`: the rows that differ; none means exact.
+    pg_finfo_inventory_perf_verify,
+    inventory_perf_verify,
+    verify
 );
 
-fn differences(
-    ledger: &Ledger,
-    from_date: Option<Date>,
-    to_date: Option<Date>,
-) -> Result<Vec<Difference>, Failure> {
+unsafe fn verify(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
+    // SAFETY: the arguments are declared with these types.
+    let (ledger, from_date, to_date) = unsafe {
+        (
+            registry::get_owned(argument(call, 0, "ledger")?)?,
+            pg_getarg::<Date>(call, 1),
+            pg_getarg::<Date>(call, 2),
+        )
+    };
+    check_order(&from_date, &to_date)?;
+    if ledger.state == State::AwaitingBackfill {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("ledger {} waits for its backfill", ledger.name),
+        )
+        .hint("Run inventory_perf.backfill_ledger() first."));
+    }
+    report_rows_not_counted(&ledger)?;
+    let day = |day: Option<Date>| day.map_or("NULL::date".into(), day_sql);
     let query = ledger
         .template()
+        .set("from_date", day(from_date))
+        .set("to_date", day(to_date))
         .fill(include_str!("../../sql/ledger/verify.sql"));
-    let differences = Spi::connect(|client| {
-        let mut differences = Vec::new();
-        for row in client.select(&query, None, &[from_date.into(), to_date.into()])? {
-            let (Some(key), Some(day), Some(measure)) = (
-                row.get::<pgrx::JsonB>(1)?,
-                row.get::<Date>(2)?,
-                row.get::<String>(3)?,
-            ) else {
-                continue;
-            };
-            differences.push((
-                key,
-                day,
-                measure,
-                row.get::<AnyNumeric>(4)?,
-                row.get::<AnyNumeric>(5)?,
-            ));
-        }
-        Ok::<_, pgrx::spi::Error>(differences)
-    })?;
-    Ok(differences)
+    // SAFETY: the current call.
+    security::run_as(ledger.owner, || unsafe { return_rows(call, &query) })
 }
 
 fn check_order(from_date: &Option<Date>, to_date: &Option<Date>) -> Result<(), Failure> {
@@ -138,26 +105,44 @@ fn report_rows_not_counted(ledger: &Ledger) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Appends, as pending changes, what the storage lacks or has too much of against the ledger: it
-/// is worked out in one snapshot, so that writers can go on. Returns the key-days corrected.
+/// Makes what is stored, of one tenant or of all, right from the ledger: adds to the days of the
+/// range what they lack or have too much of, and makes the balances that build on days anew from
+/// them. Each is worked out in one snapshot, so that writers can go on. Returns the rows corrected.
 pub fn correct(
     ledger: &Ledger,
     from_date: Option<Date>,
     to_date: Option<Date>,
     tenant: Option<&str>,
 ) -> Result<i64, Failure> {
+    let day = |day: Option<Date>| day.map_or("NULL::date".into(), day_sql);
     let mut template = ledger.template();
+    template
+        .set("from_date", day(from_date))
+        .set("to_date", day(to_date));
     if let Some(tenant) = tenant {
-        template.set("tenant_condition", format!("AND k1 = {tenant}"));
+        template.set("tenant_condition", format!("AND {tenant}"));
     }
-    let statement = template.fill(include_str!("../../sql/ledger/repair_movements.sql"));
+    let statements = [
+        include_str!("../../sql/ledger/repair_movements.sql"),
+        include_str!("../../sql/ledger/repair_days.sql"),
+        include_str!("../../sql/ledger/repair_openings.sql"),
+    ]
+    .map(|statement| template.fill(statement));
+    let mut corrected = 0;
     security::run_as(ledger.owner, || {
         Spi::connect_mut(|client| {
-            let corrected = client.update(&statement, None, &[from_date.into(), to_date.into()])?;
-            Ok(corrected.len() as i64)
+            for statement in &statements {
+                corrected += client.update(statement, None, &[])?.len() as i64;
+            }
+            client.update(&template.fill(REMOVE_EMPTY_DAYS), None, &[])?;
+            Ok(corrected)
         })
     })
 }
+
+/// Days whose every movement was deleted say nothing any more.
+const REMOVE_EMPTY_DAYS: &str = "DELETE FROM {days} \
+     WHERE move_count = 0 AND in_quantity = 0 AND out_quantity = 0 {tenant_condition}";
 
 /// Makes what is stored right from the ledger without emptying it. Readers and writers go on.
 #[pg_extern(sql = false)]
@@ -185,17 +170,7 @@ fn repair(ledger: &Ledger) -> Result<i64, Failure> {
         // right when this transaction commits.
         registry::set_state(ledger.oid, State::Ready)?;
     }
-    let template = ledger.template();
-    let days = template.fill(include_str!("../../sql/ledger/repair_days.sql"));
-    let openings = template.fill(include_str!("../../sql/ledger/repair_openings.sql"));
-    let mut corrected = correct(&ledger, None, None, None)?;
-    corrected += security::run_as(ledger.owner, || {
-        Spi::connect_mut(|client| {
-            let days = client.update(&days, None, &[])?.len();
-            let openings = client.update(&openings, None, &[])?.len();
-            Ok::<_, pgrx::spi::Error>((days + openings) as i64)
-        })
-    })?;
+    let corrected = correct(&ledger, None, None, None)?;
     fold::fold(&ledger, None)?;
     Ok(corrected)
 }

@@ -1,6 +1,6 @@
 //! Fills a ledger's storage from the ledger itself: one scan, one sort, tables written in order.
 
-mod receiver;
+mod reading;
 mod runs;
 mod writer;
 
@@ -14,7 +14,7 @@ use crate::ledger::keys::{KeyInterner, KeyType};
 use crate::ledger::legs::{LegBuffer, MeasureType, Movements};
 use crate::ledger::registry::{self, Ledger, State, relation_name};
 use crate::security;
-use receiver::Reading;
+use reading::Reading;
 use runs::Runs;
 use writer::StorageWriter;
 
@@ -32,7 +32,7 @@ fn fill_tables(ledger: &Ledger) -> Result<i64, Failure> {
     // committed before the triggers, or the lock, were there. It stays active until it is popped;
     // an error pops it as well.
     unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
-    let mut reading = Reading::new(buffer(ledger)?, ledger.name.clone(), expected_rows(ledger)?);
+    let mut reading = Reading::new(buffer(ledger)?, ledger, expected_rows(ledger)?);
     reading.run(&format!(
         "SELECT * FROM {}",
         relation_name(ledger.mapped_moves)
@@ -72,14 +72,14 @@ fn write(ledger: &Ledger, buffer: &mut LegBuffer, mut runs: Runs) {
         for movement in Movements::new(buffer.legs.iter().copied()) {
             writer.write(&movement);
         }
-        writer.finish(&buffer.wide);
+        writer.finish();
     } else {
         runs.spill(buffer);
         let mut writer = StorageWriter::open(ledger, has_value, &buffer.keys);
         for movement in Movements::new(runs.merged()) {
             writer.write(&movement);
         }
-        writer.finish(&buffer.wide);
+        writer.finish();
     }
 }
 

@@ -101,7 +101,8 @@ fn read_registry(ledger: pg_sys::Oid, epoch: u64) -> Result<Entry, Failure> {
         let schema = pg_sys::get_namespace_oid(c"inventory_perf".as_ptr(), true);
         let table = pg_sys::get_relname_relid(c"ledger".as_ptr(), schema);
         if table != pg_sys::InvalidOid {
-            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+            // The catalog's snapshot is the latest one that a parallel query may take.
+            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetCatalogSnapshot(table));
             scan(table, snapshot, |slot| {
                 let values = (*slot).tts_values;
                 if (*values.add(LEDGER)).value() as u32 != ledger.to_u32() {
@@ -271,25 +272,56 @@ unsafe fn may_read_columns(
 }
 
 /// The month whose openings the balances of a day start from: the last one with movements that
-/// begins on or before it. Before the first one it is -infinity, from where every movement counts.
+/// begins on or before it. Before the first one it is -infinity, which no month equals.
 #[pg_extern(sql = false)]
 fn base_month(ledger: Option<pg_sys::Oid>, day: Option<Date>) -> Date {
-    let ledger = required(ledger, "ledger").or_raise();
-    let day = required(day, "day").or_raise();
-    let entry = check(ledger).or_raise();
-    let day = day.to_pg_epoch_days();
-    let mut base = i32::MIN;
+    let base = (|| {
+        let day = required(day, "day")?.to_pg_epoch_days();
+        let months = stored_months(required(ledger, "ledger")?)?;
+        Ok(months
+            .into_iter()
+            .filter(|month| *month <= day)
+            .max()
+            .unwrap_or(i32::MIN))
+    })();
+    // SAFETY: a day out of a date column, or -infinity.
+    unsafe { Date::from_pg_epoch_days(base.or_raise()) }
+}
+
+/// The months with movements from the base month of one day to another day.
+#[pg_extern(sql = false)]
+fn open_months(
+    ledger: Option<pg_sys::Oid>,
+    from_date: Option<Date>,
+    to_date: Option<Date>,
+) -> SetOfIterator<'static, Date> {
+    let months = (|| {
+        let (from, to) = period(from_date, to_date)?;
+        let mut months = stored_months(required(ledger, "ledger")?)?;
+        let base = months.iter().copied().filter(|month| *month <= from).max();
+        months.retain(|month| *month <= to && base.is_none_or(|base| *month >= base));
+        Ok::<_, Failure>(months)
+    })();
+    // SAFETY: days out of a date column.
+    SetOfIterator::new(
+        months
+            .or_raise()
+            .into_iter()
+            .map(|month| unsafe { Date::from_pg_epoch_days(month) }),
+    )
+}
+
+fn stored_months(ledger: pg_sys::Oid) -> Result<Vec<i32>, Failure> {
+    let entry = check(ledger)?;
+    let mut months = Vec::new();
     // SAFETY: the months table has one column, a day that is not NULL. A query is running, so
     // there is an active snapshot.
     unsafe {
         scan(entry.months, pg_sys::GetActiveSnapshot(), |slot| {
-            let month = (*(*slot).tts_values).value() as i32;
-            if month <= day && month > base {
-                base = month;
-            }
+            months.push((*(*slot).tts_values).value() as i32);
         });
-        Date::from_pg_epoch_days(base)
     }
+    Ok(months)
 }
 
 /// True, or error 22004 for a NULL day.
@@ -306,22 +338,20 @@ fn check_period(from_date: Option<Date>, to_date: Option<Date>) -> bool {
     true
 }
 
-/// As `check_period`, and both ends are finite.
+/// The number of days of a range, both ends included.
 #[pg_extern(sql = false)]
-fn check_history(from_date: Option<Date>, to_date: Option<Date>) -> bool {
+fn history_length(from_date: Option<Date>, to_date: Option<Date>) -> i32 {
     let (from, to) = period(from_date, to_date).or_raise();
-    for (name, day) in [("from_date", from), ("to_date", to)] {
-        if day == i32::MIN || day == i32::MAX {
-            Failure::new(
-                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("{name} must not be infinite"),
-            )
-            .detail("A history has one row for every day of the range.")
-            .hint("Pass the first and the last day that you need.")
-            .raise();
-        }
+    if from == i32::MIN || to == i32::MAX {
+        Failure::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "from_date and to_date must not be infinite",
+        )
+        .detail("A history has one row for every day of the range.")
+        .hint("Pass the first and the last day that you need.")
+        .raise();
     }
-    true
+    to - from + 1
 }
 
 fn period(from_date: Option<Date>, to_date: Option<Date>) -> Result<(i32, i32), Failure> {

@@ -88,7 +88,12 @@ fn populate_tenant(
             )
             .hint("Use populate_daily_stock_snapshots() without a tenant."));
         };
-        let tenant = format!("{}::{}", crate::sql::quote_literal(&tenant), key.sql_type);
+        let tenant = format!(
+            "k1 {} {}::{}",
+            key.equals,
+            crate::sql::quote_literal(&tenant),
+            key.sql_type
+        );
         security::with_safe_path(|| {
             registry::lock_for_maintenance(ledger.oid)?;
             audit::correct(&ledger, Some(start), Some(end), Some(&tenant))?;
@@ -126,7 +131,7 @@ fn count_snapshots(ledger: &Ledger, tenant: &str, start: Date, end: Date) -> Res
     template.set("tenant", tenant);
     let query = template.fill(
         "SELECT count(*) FROM {days} d \
-         WHERE d.k1 = {tenant} AND d.day BETWEEN $1 AND $2 AND d.move_count <> 0",
+         WHERE {tenant} AND d.day BETWEEN $1 AND $2 AND d.move_count <> 0",
     );
     let count = security::run_as(ledger.owner, || {
         Spi::connect_mut(|client| {

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use crate::error::Failure;
 use crate::ledger::mapping::Mapping;
 use crate::ledger::objects::{DAYS, MAPPED_MOVES, MONTHS, OBJECTS, OPENINGS, Objects, PENDING};
-use crate::ledger::registry::{Ledger, relation_name};
+use crate::ledger::registry::{Ledger, State, relation_name};
 use crate::security;
 
 pub struct Tables {
@@ -68,7 +68,7 @@ pub fn create_relations(ledger: &Ledger) -> Result<(), Failure> {
         .iter()
         .filter(|object| !is_made_at_once(object.name))
     {
-        let name = objects.name(object.name);
+        let name = objects.signature(object);
         let (kind, right) = match object.kind {
             "function" => ("FUNCTION", "EXECUTE"),
             _ => ("TABLE", "SELECT"),
@@ -88,6 +88,38 @@ pub fn give_to_owner(ledger: &Ledger) -> Result<(), Failure> {
         give(ledger, object.kind, &name)?;
     }
     Ok(())
+}
+
+/// Whatever the ledger's owner is now owns what was made for the one before.
+pub fn follow_owner(ledger: &Ledger) -> Result<(), Failure> {
+    if owner_of(ledger.pending)? == Some(ledger.owner) {
+        return Ok(());
+    }
+    let objects = Objects::new(&ledger.schema, &ledger.prefix);
+    let has_relations = ledger.state != State::AwaitingBackfill;
+    for object in OBJECTS
+        .iter()
+        .filter(|object| has_relations || is_made_at_once(object.name))
+    {
+        give(ledger, object.kind, &objects.signature(object))?;
+    }
+    Ok(())
+}
+
+fn owner_of(table: pg_sys::Oid) -> Result<Option<pg_sys::Oid>, Failure> {
+    let owner = Spi::connect(|client| {
+        let rows = client.select(
+            "SELECT relowner FROM pg_catalog.pg_class WHERE oid = $1",
+            Some(1),
+            &[table.into()],
+        )?;
+        if rows.is_empty() {
+            Ok(None)
+        } else {
+            rows.first().get_one::<pg_sys::Oid>()
+        }
+    })?;
+    Ok(owner)
 }
 
 fn give(ledger: &Ledger, kind: &str, name: &str) -> Result<(), Failure> {
@@ -129,14 +161,19 @@ pub fn drop_relations(
     drop_data: bool,
 ) -> Result<Vec<(String, String, String)>, Failure> {
     let objects = Objects::new(&ledger.schema, &ledger.prefix);
+    let has_relations = ledger.state != State::AwaitingBackfill;
     let mut done = Vec::new();
     // Functions read views, and views read tables and one another.
     for kind in ["function", "view", "table"] {
         let names: Vec<String> = OBJECTS
             .iter()
             .filter(|object| object.kind == kind)
-            .map(|object| objects.name(object.name))
+            .filter(|object| has_relations || is_made_at_once(object.name))
+            .map(|object| objects.signature(object))
             .collect();
+        if names.is_empty() {
+            continue;
+        }
         let action = if kind == "table" && !drop_data {
             "kept"
         } else {

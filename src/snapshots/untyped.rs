@@ -6,171 +6,133 @@ use pgrx::prelude::*;
 use serde_json::Value;
 
 use crate::error::{Failure, OrRaise, required};
+use crate::executor::{raw_function, return_rows};
 use crate::ledger::mapping::Key;
 use crate::ledger::objects::Objects;
 use crate::ledger::registry::{self, Ledger};
 use crate::security;
 use crate::sql::{quote_identifier, quote_literal};
 
-const QUANTITIES: &str = "r.opening_quantity, r.in_quantity, r.out_quantity, r.total_movements, r.closing_quantity, \
-     r.move_count";
+raw_function!(
+    /// `stock_on(ledger, as_of, key)`
+    pg_finfo_inventory_perf_stock_on,
+    inventory_perf_stock_on,
+    stock_on
+);
+raw_function!(
+    /// `stock_history(ledger, from_date, to_date, key)`
+    pg_finfo_inventory_perf_stock_history,
+    inventory_perf_stock_history,
+    stock_history
+);
+raw_function!(
+    /// `stock_period(ledger, from_date, to_date, key)`
+    pg_finfo_inventory_perf_stock_period,
+    inventory_perf_stock_period,
+    stock_period
+);
 
-#[pg_extern(sql = false)]
-fn stock_on(
-    ledger: Option<pg_sys::Oid>,
-    as_of: Option<Date>,
-    key: Option<pgrx::JsonB>,
-) -> TableIterator<
-    'static,
-    (
-        name!(key, pgrx::JsonB),
-        name!(quantity, Option<AnyNumeric>),
-        name!(value, Option<AnyNumeric>),
-    ),
-> {
-    let rows = (|| {
-        let as_of = required(as_of, "as_of")?;
-        let ledger = readable(ledger)?;
-        let relation = Objects::new(&ledger.schema, &ledger.prefix).stock_on();
-        let value = if ledger.mapping.value.is_some() {
-            "r.value"
-        } else {
-            "NULL::numeric"
-        };
-        let query = query(
-            &ledger,
-            &format!("{relation}($1)"),
-            &format!("r.quantity, {value}"),
-            key,
-        )?;
-        read(&query, &[as_of.into()], |row| {
-            Ok((row.get(1)?, row.get(2)?, row.get(3)?))
-        })
-    })();
-    let rows = rows.or_raise().into_iter();
-    TableIterator::new(rows.filter_map(|(key, quantity, value)| Some((key?, quantity, value))))
+const QUANTITIES: &str = "r.opening_quantity, r.in_quantity, r.out_quantity, r.total_movements, \
+                          r.closing_quantity, r.move_count";
+
+unsafe fn stock_on(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
+    // SAFETY: the arguments are declared with these types.
+    let (ledger, as_of, key) = unsafe {
+        (
+            readable(argument(call, 0, "ledger")?)?,
+            argument::<Date>(call, 1, "as_of")?,
+            argument(call, 2, "key")?,
+        )
+    };
+    let relation = Objects::new(&ledger.schema, &ledger.prefix).stock_on();
+    let value = if ledger.mapping.value.is_some() {
+        "r.value"
+    } else {
+        "NULL::numeric"
+    };
+    let source = format!("{relation}({})", day_sql(as_of));
+    let query = query(&ledger, &source, &format!("r.quantity, {value}"), key)?;
+    // SAFETY: the current call.
+    security::with_safe_path(|| unsafe { return_rows(call, &query) })
 }
 
-#[pg_extern(sql = false)]
-fn stock_history(
-    ledger: Option<pg_sys::Oid>,
-    from_date: Option<Date>,
-    to_date: Option<Date>,
-    key: Option<pgrx::JsonB>,
-) -> TableIterator<
-    'static,
-    (
-        name!(key, pgrx::JsonB),
-        name!(snapshot_date, Option<Date>),
-        name!(opening_quantity, Option<AnyNumeric>),
-        name!(in_quantity, Option<AnyNumeric>),
-        name!(out_quantity, Option<AnyNumeric>),
-        name!(total_movements, Option<AnyNumeric>),
-        name!(closing_quantity, Option<AnyNumeric>),
-        name!(move_count, Option<i64>),
-        name!(opening_value, Option<AnyNumeric>),
-        name!(value_change, Option<AnyNumeric>),
-        name!(closing_value, Option<AnyNumeric>),
-    ),
-> {
-    let rows = (|| {
-        let from = required(from_date, "from_date")?;
-        let to = required(to_date, "to_date")?;
-        let ledger = readable(ledger)?;
-        let relation = Objects::new(&ledger.schema, &ledger.prefix).stock_history();
-        let columns = format!("r.snapshot_date, {QUANTITIES}, {}", values(&ledger));
-        let query = query(&ledger, &format!("{relation}($1, $2)"), &columns, key)?;
-        read(&query, &[from.into(), to.into()], |row| {
-            Ok((
-                row.get::<pgrx::JsonB>(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-                row.get(5)?,
-                row.get(6)?,
-                row.get(7)?,
-                row.get(8)?,
-                row.get(9)?,
-                row.get(10)?,
-                row.get(11)?,
-            ))
-        })
-    })();
-    let rows = rows.or_raise().into_iter();
-    TableIterator::new(rows.filter_map(|(key, b, c, d, e, f, g, h, i, j, k)| {
-        Some((key?, b, c, d, e, f, g, h, i, j, k))
-    }))
+unsafe fn stock_history(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
+    // SAFETY: the current call.
+    unsafe { over_range(call, |objects| objects.stock_history(), "r.snapshot_date, ") }
 }
 
-#[pg_extern(sql = false)]
-fn stock_period(
-    ledger: Option<pg_sys::Oid>,
-    from_date: Option<Date>,
-    to_date: Option<Date>,
-    key: Option<pgrx::JsonB>,
-) -> TableIterator<
-    'static,
-    (
-        name!(key, pgrx::JsonB),
-        name!(opening_quantity, Option<AnyNumeric>),
-        name!(in_quantity, Option<AnyNumeric>),
-        name!(out_quantity, Option<AnyNumeric>),
-        name!(total_movements, Option<AnyNumeric>),
-        name!(closing_quantity, Option<AnyNumeric>),
-        name!(move_count, Option<i64>),
-        name!(opening_value, Option<AnyNumeric>),
-        name!(value_change, Option<AnyNumeric>),
-        name!(closing_value, Option<AnyNumeric>),
-    ),
-> {
-    let rows = (|| {
-        let from = required(from_date, "from_date")?;
-        let to = required(to_date, "to_date")?;
-        let ledger = readable(ledger)?;
-        let relation = Objects::new(&ledger.schema, &ledger.prefix).stock_period();
-        let columns = format!("{QUANTITIES}, {}", values(&ledger));
-        let query = query(&ledger, &format!("{relation}($1, $2)"), &columns, key)?;
-        read(&query, &[from.into(), to.into()], |row| {
-            Ok((
-                row.get::<pgrx::JsonB>(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-                row.get(5)?,
-                row.get(6)?,
-                row.get(7)?,
-                row.get(8)?,
-                row.get(9)?,
-                row.get(10)?,
-            ))
-        })
-    })();
-    let rows = rows.or_raise().into_iter();
-    TableIterator::new(
-        rows.filter_map(|(key, b, c, d, e, f, g, h, i, j)| Some((key?, b, c, d, e, f, g, h, i, j))),
+unsafe fn stock_period(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
+    // SAFETY: the current call.
+    unsafe { over_range(call, |objects| objects.stock_period(), "") }
+}
+
+unsafe fn over_range(
+    call: pg_sys::FunctionCallInfo,
+    relation: impl Fn(&Objects) -> String,
+    first_column: &str,
+) -> Result<(), Failure> {
+    // SAFETY: the arguments are declared with these types.
+    let (ledger, from, to, key) = unsafe {
+        (
+            readable(argument(call, 0, "ledger")?)?,
+            argument::<Date>(call, 1, "from_date")?,
+            argument::<Date>(call, 2, "to_date")?,
+            argument(call, 3, "key")?,
+        )
+    };
+    let relation = relation(&Objects::new(&ledger.schema, &ledger.prefix));
+    let values = if ledger.mapping.value.is_some() {
+        "r.opening_value, r.value_change, r.closing_value"
+    } else {
+        "NULL::numeric, NULL::numeric, NULL::numeric"
+    };
+    let source = format!("{relation}({}, {})", day_sql(from), day_sql(to));
+    let query = query(
+        &ledger,
+        &source,
+        &format!("{first_column}{QUANTITIES}, {values}"),
+        key,
+    )?;
+    // SAFETY: the current call.
+    security::with_safe_path(|| unsafe { return_rows(call, &query) })
+}
+
+/// An argument that must not be NULL.
+///
+/// # Safety
+/// The argument is declared with the SQL type of `T`.
+pub unsafe fn argument<T: FromDatum>(
+    call: pg_sys::FunctionCallInfo,
+    position: usize,
+    name: &str,
+) -> Result<T, Failure> {
+    // SAFETY: as the caller promises.
+    required(
+        unsafe { pgrx::fcinfo::pg_getarg::<T>(call, position) },
+        name,
     )
 }
 
+/// A day as SQL: an offset, which no date style can misread.
+pub fn day_sql(day: Date) -> String {
+    match day.to_pg_epoch_days() {
+        i32::MAX => "'infinity'::date".into(),
+        i32::MIN => "'-infinity'::date".into(),
+        days => format!("('2000-01-01'::date + ({days}))"),
+    }
+}
+
 /// The ledger, for a caller who may read it.
-fn readable(ledger: Option<pg_sys::Oid>) -> Result<Ledger, Failure> {
-    let oid = required(ledger, "ledger")?;
+fn readable(oid: pg_sys::Oid) -> Result<Ledger, Failure> {
     super::guard::check(oid)?;
     registry::get(oid)
 }
 
-fn values(ledger: &Ledger) -> &'static str {
-    if ledger.mapping.value.is_some() {
-        "r.opening_value, r.value_change, r.closing_value"
-    } else {
-        "NULL::numeric, NULL::numeric, NULL::numeric"
-    }
-}
-
 fn query(
     ledger: &Ledger,
-    relation: &str,
+    source: &str,
     columns: &str,
-    key: Option<pgrx::JsonB>,
+    pgrx::JsonB(key): pgrx::JsonB,
 ) -> Result<String, Failure> {
     let names: Vec<String> = ledger
         .mapping
@@ -185,39 +147,37 @@ fn query(
         })
         .collect();
     Ok(format!(
-        "SELECT pg_catalog.jsonb_build_object({}), {columns} FROM {relation} r{}",
+        "SELECT pg_catalog.jsonb_build_object({}), {columns} FROM {source} r{}",
         names.join(", "),
         conditions(&ledger.mapping.keys, key)?
     ))
 }
 
 /// A WHERE clause for the key columns that `key` names.
-fn conditions(keys: &[Key], key: Option<pgrx::JsonB>) -> Result<String, Failure> {
-    let pgrx::JsonB(key) = required(key, "key")?;
-    let names = || {
-        keys.iter()
-            .map(|key| key.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
+fn conditions(keys: &[Key], key: Value) -> Result<String, Failure> {
+    let invalid = |message: String| {
+        let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message).hint(format!(
+            "Pass an object with values of some of the key columns: {}.",
+            names.join(", ")
+        ))
     };
-    let hint = || format!("Pass an object with some of the key columns: {}.", names());
     let Value::Object(members) = key else {
-        return Err(invalid_key("key is not a jsonb object").hint(hint()));
+        return Err(invalid("key is not a jsonb object".into()));
     };
     let mut conditions = Vec::new();
     for (name, value) in members {
         let Some(column) = keys.iter().find(|key| key.name == name) else {
-            return Err(invalid_key(&format!("key names no key column: \"{name}\"")).hint(hint()));
+            return Err(invalid(format!("key names no key column: \"{name}\"")));
         };
         let text = match value {
             Value::String(text) => text,
             Value::Number(number) => number.to_string(),
             Value::Bool(boolean) => boolean.to_string(),
             Value::Null | Value::Array(_) | Value::Object(_) => {
-                return Err(invalid_key(&format!(
+                return Err(invalid(format!(
                     "key \"{name}\" is not a string, number or boolean"
-                ))
-                .hint("Key columns are never null. Leave a column out for all its values."));
+                )));
             }
         };
         conditions.push(format!(
@@ -232,24 +192,4 @@ fn conditions(keys: &[Key], key: Option<pgrx::JsonB>) -> Result<String, Failure>
         return Ok(String::new());
     }
     Ok(format!(" WHERE {}", conditions.join(" AND ")))
-}
-
-fn invalid_key(message: &str) -> Failure {
-    Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
-}
-
-fn read<T>(
-    query: &str,
-    arguments: &[pgrx::datum::DatumWithOid],
-    each: impl Fn(&pgrx::spi::SpiHeapTupleData) -> Result<T, pgrx::spi::Error>,
-) -> Result<Vec<T>, Failure> {
-    let rows = security::with_safe_path(|| {
-        Spi::connect(|client| {
-            client
-                .select(query, None, arguments)?
-                .map(|row| each(&row))
-                .collect::<Result<_, _>>()
-        })
-    })?;
-    Ok(rows)
 }

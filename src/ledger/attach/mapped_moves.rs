@@ -91,7 +91,7 @@ pub fn create(
         .enumerate()
         .map(|(position, (_, expression))| (expression.clone(), format!("c{position}")))
         .collect();
-    create_view(&view, ledger, &outputs, &[])?;
+    create_view(&view, ledger, &outputs, None)?;
     let oid = names::relation(&view)?;
     let arguments_of_columns: Vec<String> = bare.iter().map(|(name, _)| name.clone()).collect();
     expressions::check_view(oid, &arguments_of_columns)?;
@@ -99,8 +99,9 @@ pub fn create(
     let key_types = key_sql_types(oid, keys.len())?;
     Spi::run(&format!("DROP VIEW {view}"))?;
 
-    for (type_oid, collation) in &types[..keys.len()] {
-        KeyType::new(*type_oid, *collation)?;
+    for ((type_oid, collation), key) in types.iter().zip(&keys) {
+        KeyType::new(*type_oid, *collation)
+            .map_err(|failure| failure.about(format!("key column {}", key.column)))?;
     }
     if second_leg.is_some() {
         check_both_sides(&keys, &types)?;
@@ -112,9 +113,10 @@ pub fn create(
     let netted = from.zip(to).filter(|_| !arguments.by_location);
     let sign = netted.map(|(from, to)| {
         format!(
-            "(CASE WHEN {} IS NULL THEN 0 ELSE 1 END - CASE WHEN {} IS NULL THEN 0 ELSE 1 END)",
-            quote_identifier(to),
-            quote_identifier(from)
+            "CASE WHEN {from} IS NOT NULL AND {to} IS NOT NULL THEN 0 \
+             WHEN {to} IS NOT NULL THEN 1 WHEN {from} IS NOT NULL THEN -1 END",
+            from = quote_identifier(from),
+            to = quote_identifier(to)
         )
     });
     let measure = |argument: &str, expression: &str, type_oid| {
@@ -143,16 +145,7 @@ pub fn create(
             "value".into(),
         ));
     }
-    let mut conditions = Vec::new();
-    conditions.extend(detected.filter.clone());
-    if let Some((from, to)) = netted {
-        conditions.push(format!(
-            "{} IS NOT NULL OR {} IS NOT NULL",
-            quote_identifier(from),
-            quote_identifier(to)
-        ));
-    }
-    create_view(&view, ledger, &outputs, &conditions)?;
+    create_view(&view, ledger, &outputs, detected.filter.as_deref())?;
     Spi::run(&format!(
         "COMMENT ON VIEW {view} IS 'internal to inventory_perf: the mapping of the ledger'"
     ))?;
@@ -248,22 +241,14 @@ fn create_view(
     view: &str,
     ledger: &str,
     outputs: &[(String, String)],
-    conditions: &[String],
+    filter: Option<&str>,
 ) -> Result<(), Failure> {
     // A line break ends a comment that an expression may end with.
     let columns: Vec<String> = outputs
         .iter()
         .map(|(expression, name)| format!("({expression}\n) AS {name}"))
         .collect();
-    let conditions: Vec<String> = conditions
-        .iter()
-        .map(|condition| format!("({condition}\n)"))
-        .collect();
-    let filter = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!(" WHERE {}", conditions.join(" AND "))
-    };
+    let filter = filter.map_or(String::new(), |filter| format!(" WHERE ({filter}\n)"));
     Spi::run(&format!(
         "CREATE VIEW {view} AS SELECT {} FROM {ledger}{filter}",
         columns.join(", ")
@@ -392,7 +377,7 @@ fn measure_sql(
     };
     Ok(match sign {
         // The smallest integer has no negative in its own type.
-        Some(sign) => format!("{sign} * ({measure})::pg_catalog.numeric"),
+        Some(sign) => format!("({sign}) * ({measure})::pg_catalog.numeric"),
         None => measure,
     })
 }

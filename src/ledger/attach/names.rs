@@ -40,7 +40,7 @@ pub fn check(schema: &str, prefix: &str) -> Result<(), Failure> {
     for object in &OBJECTS {
         let name = format!("{prefix}{}", object.name);
         if is_taken(schema, &name, object.kind == "function")? {
-            taken.push(format!("{} {}", object.kind, names.name(object.name)));
+            taken.push(names.name(object.name));
         }
     }
     if taken.is_empty() {

@@ -26,6 +26,7 @@ enum Output {
 }
 
 pub struct Plan {
+    ledger: String,
     pub pending: pg_sys::Oid,
     pub has_value: bool,
     epoch: u64,
@@ -120,6 +121,7 @@ impl Plan {
                 })
             };
             let plan = Self {
+                ledger: ledger.name.clone(),
                 pending: ledger.pending,
                 has_value: layout.value.is_some(),
                 epoch,
@@ -194,7 +196,8 @@ impl Plan {
                     }
                 }
             }
-            legs.add_row(&mut values[..count], &mut nulls[..count], retract)?;
+            legs.add_row(&mut values[..count], &mut nulls[..count], retract)
+                .map_err(|failure| failure.about(format!("ledger {}", self.ledger)))?;
         }
         Ok(())
     }

@@ -4,9 +4,9 @@ use pgrx::pg_sys;
 
 use crate::calendar::Month;
 use crate::decimal::EncodedNumeric;
-use crate::ledger::capture::{PendingRow, check_interrupts};
+use crate::ledger::capture::check_interrupts;
 use crate::ledger::keys::KeyInterner;
-use crate::ledger::legs::{Movement, Sum, WideLeg, numeric_datum};
+use crate::ledger::legs::{Movement, Sum, numeric_datum};
 use crate::ledger::registry::Ledger;
 use crate::ledger::table_writer::TableWriter;
 
@@ -24,7 +24,6 @@ pub struct StorageWriter<'a> {
     days: TableWriter,
     openings: TableWriter,
     months: TableWriter,
-    pending: TableWriter,
     balances: Vec<Balance>,
     month: Option<Month>,
     /// The key that the last movement was of, with its sums of the month.
@@ -45,7 +44,6 @@ impl<'a> StorageWriter<'a> {
             days: open(ledger.days),
             openings: open(ledger.openings),
             months: open(ledger.months),
-            pending: open(ledger.pending),
             balances: vec![Balance::default(); keys.len()],
             month: None,
             key: None,
@@ -111,15 +109,8 @@ impl<'a> StorageWriter<'a> {
         }
     }
 
-    /// Legs too wide for integers wait in the pending table for the next fold.
-    pub fn finish(mut self, wide: &[WideLeg]) {
-        let mut row = PendingRow::new(self.has_value);
-        for leg in wide {
-            // SAFETY: the pending table's keys have the types of the interned ones.
-            unsafe { row.write_wide(&mut self.pending, self.keys.datums(leg.key), leg) };
-        }
+    pub fn finish(self) {
         // In reverse order of opening.
-        self.pending.finish();
         self.months.finish();
         self.openings.finish();
         self.days.finish();
