@@ -11,6 +11,28 @@ CREATE TABLE inventory_perf.ledger (
     months regclass NOT NULL,
     mapped_moves regclass NOT NULL
 );
+-- Rows arrive with a state of their own only when a dump is restored. If the ledger has its triggers
+-- by then, its rows were, or will be, captured a second time.
+CREATE FUNCTION inventory_perf.before_ledger_insert() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.state <> 'awaiting backfill' AND EXISTS (
+        SELECT FROM pg_catalog.pg_trigger t
+        WHERE t.tgrelid = NEW.ledger AND t.tgname LIKE '00\_inventory\_perf\_%'
+    ) THEN
+        NEW.state := 'stale';
+        RAISE WARNING 'ledger % is restored into a schema that captures already', NEW.ledger
+            USING HINT = 'Run inventory_perf.rebuild_ledger() when the restore has ended.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION inventory_perf.before_ledger_insert() IS
+'marks a ledger stale that a data-only dump restores while its triggers are there';
+REVOKE ALL ON FUNCTION inventory_perf.before_ledger_insert() FROM PUBLIC;
+CREATE TRIGGER before_insert BEFORE INSERT ON inventory_perf.ledger
+    FOR EACH ROW EXECUTE FUNCTION inventory_perf.before_ledger_insert();
+
 COMMENT ON TABLE inventory_perf.ledger IS 'attached ledgers; read inventory_perf.ledgers instead';
 
 CREATE TABLE inventory_perf.ledger_member (

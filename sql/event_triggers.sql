@@ -36,7 +36,8 @@ COMMENT ON FUNCTION inventory_perf.after_drop(oid[], text[]) IS
 REVOKE ALL ON FUNCTION inventory_perf.after_drop(oid[], text[]) FROM PUBLIC;
 
 CREATE EVENT TRIGGER inventory_perf_ddl_command_end ON ddl_command_end
-    WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE')
+    WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
+                 'CREATE SUBSCRIPTION', 'ALTER SUBSCRIPTION')
     EXECUTE FUNCTION inventory_perf.on_ddl_command_end();
 CREATE EVENT TRIGGER inventory_perf_sql_drop ON sql_drop
     EXECUTE FUNCTION inventory_perf.on_sql_drop();

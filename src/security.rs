@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use crate::error::Failure;
 
@@ -27,13 +27,14 @@ impl Drop for Restore {
     }
 }
 
-fn enter(user: Option<pg_sys::Oid>, search_path: &str) -> Restore {
+const SAFE_PATH: (&CStr, &str) = (c"search_path", "pg_catalog, pg_temp");
+
+fn enter(user: Option<pg_sys::Oid>, settings: &[(&CStr, &str)]) -> Restore {
     let mut previous = Restore {
         user: pg_sys::InvalidOid,
         context: 0,
         nest_level: 0,
     };
-    let path = CString::new(search_path).unwrap_or_default();
     // SAFETY: plain calls into the backend on its own thread; the pointers outlive the calls.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&mut previous.user, &mut previous.context);
@@ -43,30 +44,41 @@ fn enter(user: Option<pg_sys::Oid>, search_path: &str) -> Restore {
             pg_sys::SetUserIdAndSecContext(user, previous.context | restricted as i32);
         }
         previous.nest_level = pg_sys::NewGUCNestLevel();
-        pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            path.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
+        for (name, value) in settings {
+            let value = CString::new(*value).unwrap_or_default();
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
     }
     previous
 }
 
 /// Runs `work` with a `search_path` in which nobody can plant a function or an operator.
 pub fn with_safe_path<R>(work: impl FnOnce() -> R) -> R {
-    let _restore = enter(None, "pg_catalog, pg_temp");
+    let _restore = enter(None, &[SAFE_PATH]);
+    work()
+}
+
+/// Gives the statements of `work` the memory of a maintenance operation, as it is one.
+pub fn with_maintenance_memory<R>(work: impl FnOnce() -> R) -> R {
+    // SAFETY: reads a setting.
+    let kilobytes = unsafe { pg_sys::maintenance_work_mem };
+    let _restore = enter(None, &[(c"work_mem", &kilobytes.to_string())]);
     work()
 }
 
 /// Runs `work` as `user`, as a security-restricted operation and with a safe `search_path`: code
 /// that the owner of a table planted on it gets the owner's rights, never the caller's.
 pub fn run_as<R>(user: pg_sys::Oid, work: impl FnOnce() -> R) -> R {
-    let _restore = enter(Some(user), "pg_catalog, pg_temp");
+    let _restore = enter(Some(user), &[SAFE_PATH]);
     work()
 }
 

@@ -25,50 +25,60 @@ WITH taken AS (
            coalesce(lead(d.day) OVER w, (d.month + interval '1 month')::date) AS next_day
     FROM delta d
     WINDOW w AS (PARTITION BY {keys d}, d.month ORDER BY d.day)
-), days_of_deltas AS (
-    INSERT INTO {days} AS s ({keys}, month, day, in_quantity, out_quantity, move_count,
-                             month_quantity {value:, value_change, month_value})
+), new_days AS (
+    INSERT INTO {days} ({keys}, month, day, in_quantity, out_quantity, move_count,
+                        month_quantity {value:, value_change, month_value})
     SELECT {keys r}, r.month, r.day, r.in_quantity, r.out_quantity, r.move_count,
            r.running_quantity + coalesce(b.month_quantity, 0)
            {value:, r.value_change, r.running_value + coalesce(b.month_value, 0)}
     FROM running r
     LEFT JOIN LATERAL (
-        SELECT d.month_quantity {value:, d.month_value}
+        SELECT d.day, d.month_quantity {value:, d.month_value}
         FROM {days} d
-        WHERE d.month = r.month AND {match d r} AND d.day < r.day
+        WHERE d.month = r.month AND {match d r} AND d.day <= r.day
         ORDER BY d.day DESC LIMIT 1
     ) b ON true
-    ON CONFLICT (month, {keys}, day) DO UPDATE
-    SET in_quantity = s.in_quantity + excluded.in_quantity,
-        out_quantity = s.out_quantity + excluded.out_quantity,
-        move_count = s.move_count + excluded.move_count,
-        month_quantity = excluded.month_quantity + s.in_quantity - s.out_quantity
-        {value:, value_change = s.value_change + excluded.value_change,
-        month_value = excluded.month_value + s.value_change}
+    WHERE b.day IS DISTINCT FROM r.day
     RETURNING 1
-), days_after AS (
+), changed_days AS (
+    -- the day itself, where it is stored already, and the days after it up to the next delta
     UPDATE {days} d
-    SET month_quantity = d.month_quantity + r.running_quantity
-        {value:, month_value = d.month_value + r.running_value}
+    SET month_quantity = d.month_quantity + r.running_quantity,
+        in_quantity = CASE WHEN d.day = r.day THEN d.in_quantity + r.in_quantity
+                           ELSE d.in_quantity END,
+        out_quantity = CASE WHEN d.day = r.day THEN d.out_quantity + r.out_quantity
+                            ELSE d.out_quantity END,
+        move_count = CASE WHEN d.day = r.day THEN d.move_count + r.move_count
+                          ELSE d.move_count END
+        {value:, month_value = d.month_value + r.running_value,
+        value_change = CASE WHEN d.day = r.day THEN d.value_change + r.value_change
+                            ELSE d.value_change END}
     FROM running r
-    WHERE d.month = r.month AND {match d r} AND d.day > r.day AND d.day < r.next_day
+    WHERE d.month = r.month AND {match d r} AND d.day >= r.day AND d.day < r.next_day
     RETURNING 1
-), later_openings AS (
-    INSERT INTO {openings} AS o ({keys}, month, quantity, {value:value,} move_count)
-    SELECT {keys c}, m.month, sum(c.quantity), {value:sum(c.value),} sum(c.move_count)::bigint
+), carried AS MATERIALIZED (
+    SELECT {keys c}, m.month, sum(c.quantity) AS quantity, {value:sum(c.value) AS value,}
+           sum(c.move_count)::bigint AS move_count
     FROM (
         SELECT {keys d}, d.month, sum(d.in_quantity - d.out_quantity) AS quantity,
                {value:sum(d.value_change) AS value,} sum(d.move_count) AS move_count
         FROM delta d
+        WHERE d.month < (SELECT max(m.month) FROM {months} m)
         GROUP BY {keys d}, d.month
     ) c
     JOIN {months} m ON m.month > c.month
     GROUP BY {keys c}, m.month
-    ON CONFLICT (month, {keys}) DO UPDATE
-    SET quantity = o.quantity + excluded.quantity,
-        {value:value = o.value + excluded.value,}
-        move_count = o.move_count + excluded.move_count
-    RETURNING 1
+), changed_openings AS (
+    UPDATE {openings} o
+    SET quantity = o.quantity + c.quantity, {value:value = o.value + c.value,}
+        move_count = o.move_count + c.move_count
+    FROM carried c
+    WHERE o.month = c.month AND {match o c}
+), new_openings AS (
+    INSERT INTO {openings} ({keys}, month, quantity, {value:value,} move_count)
+    SELECT {keys c}, c.month, c.quantity, {value:c.value,} c.move_count
+    FROM carried c
+    WHERE NOT EXISTS (SELECT FROM {openings} o WHERE o.month = c.month AND {match o c})
 )
 SELECT (SELECT count(*) FROM taken),
-       (SELECT count(*) FROM days_of_deltas) + (SELECT count(*) FROM days_after)
+       (SELECT count(*) FROM new_days) + (SELECT count(*) FROM changed_days)

@@ -120,6 +120,7 @@ fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure
     let tables = members::current(arguments.ledger)?;
     members::check_kinds(&tables)?;
     members::check_parents(arguments.ledger, &tables)?;
+    members::refuse_subscribed(&tables)?;
     for member in &tables {
         if let Some(attached) = members::ledger_of(*member)? {
             return Err(already_attached(

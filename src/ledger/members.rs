@@ -14,6 +14,7 @@ use super::objects::TRIGGERS;
 use super::registry::{self, Ledger, State};
 use crate::error::{Failure, OrRaise};
 use crate::security;
+use crate::snapshots::storage;
 
 /// The registered ledger that a table belongs to.
 pub fn ledger_of(member: pg_sys::Oid) -> Result<Option<Ledger>, Failure> {
@@ -144,7 +145,7 @@ pub fn create_triggers(member: pg_sys::Oid) -> Result<(), Failure> {
             "CREATE OR REPLACE TRIGGER \"{name}\" {event} ON {table} {tables} \
              FOR EACH STATEMENT EXECUTE FUNCTION inventory_perf.capture_moves()"
         ))?;
-        // Changes that arrive by logical replication count, too.
+        // Sessions that apply changes as a replica count, too.
         Spi::run(&format!(
             "ALTER TABLE {table} ENABLE ALWAYS TRIGGER \"{name}\""
         ))?;
@@ -206,7 +207,9 @@ fn sync_all() -> Result<(), Failure> {
             let ledger = registry::get(oid)?;
             sync(&ledger, &recorded, &current)?;
         }
-        warn_of_disabled_triggers(oid)?;
+        let ledger = registry::get(oid)?;
+        storage::follow_owner(&ledger)?;
+        mark_if_not_captured(&ledger)?;
     }
     Ok(())
 }
@@ -243,28 +246,63 @@ fn capture_rows(ledger: &Ledger, member: pg_sys::Oid, retract: bool) -> Result<(
     })
 }
 
-/// A ledger whose triggers are off is not exact any more: its relations stop answering.
-fn warn_of_disabled_triggers(ledger: pg_sys::Oid) -> Result<(), Failure> {
-    let disabled = oids(
-        include_str!("../../sql/ledger/disabled_triggers.sql"),
-        ledger,
-    )?;
-    let Some(member) = disabled.first() else {
-        return Ok(());
-    };
-    let ledger = registry::get(ledger)?;
+/// A ledger whose changes escape its triggers is not exact any more: it stops answering.
+fn mark_if_not_captured(ledger: &Ledger) -> Result<(), Failure> {
     if ledger.state != State::Ready {
         return Ok(());
     }
+    let disabled = oids(
+        include_str!("../../sql/ledger/disabled_triggers.sql"),
+        ledger.oid,
+    )?;
+    let subscribed = subscribed(&current(ledger.oid)?)?;
+    let reason = match (disabled.first(), subscribed) {
+        (Some(member), _) => {
+            format!(
+                "capture triggers of {} were disabled",
+                registry::relation_name(*member)
+            )
+        }
+        (None, Some(member)) => {
+            format!(
+                "a subscription writes to {}",
+                registry::relation_name(member)
+            )
+        }
+        (None, None) => return Ok(()),
+    };
     registry::set_state(ledger.oid, State::Stale)?;
-    warn_stale(
-        &ledger,
-        &format!(
-            "capture triggers of {} were disabled",
-            registry::relation_name(*member)
-        ),
-    );
+    warn_stale(ledger, &reason);
     Ok(())
+}
+
+/// A table that logical replication writes to, whose workers fire no statement triggers.
+fn subscribed(members: &[pg_sys::Oid]) -> Result<Option<pg_sys::Oid>, Failure> {
+    for member in members {
+        let found = oids(
+            "SELECT srrelid FROM pg_catalog.pg_subscription_rel WHERE srrelid = $1",
+            *member,
+        )?;
+        if !found.is_empty() {
+            return Ok(Some(*member));
+        }
+    }
+    Ok(None)
+}
+
+pub fn refuse_subscribed(members: &[pg_sys::Oid]) -> Result<(), Failure> {
+    let Some(member) = subscribed(members)? else {
+        return Ok(());
+    };
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        format!(
+            "a subscription writes to {}",
+            registry::relation_name(member)
+        ),
+    )
+    .detail("Changes that logical replication applies fire no statement triggers.")
+    .hint("Attach the ledger on the publisher."))
 }
 
 pub fn warn_stale(ledger: &Ledger, reason: &str) {

@@ -105,10 +105,9 @@ fn report_rows_not_counted(ledger: &Ledger) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes what is stored, of one tenant or of all, right from the ledger: appends as pending changes
-/// what the days of the range lack or have too much of, and makes the balances that build on days
-/// anew from them. Each is worked out in one snapshot, so that writers can go on. Returns the rows
-/// corrected.
+/// Makes what is stored, of one tenant or of all, right from the ledger: adds to the days of the
+/// range what they lack or have too much of, and makes the balances that build on days anew from
+/// them. Each is worked out in one snapshot, so that writers can go on. Returns the rows corrected.
 pub fn correct(
     ledger: &Ledger,
     from_date: Option<Date>,
@@ -135,10 +134,15 @@ pub fn correct(
             for statement in &statements {
                 corrected += client.update(statement, None, &[])?.len() as i64;
             }
+            client.update(&template.fill(REMOVE_EMPTY_DAYS), None, &[])?;
             Ok(corrected)
         })
     })
 }
+
+/// Days whose every movement was deleted say nothing any more.
+const REMOVE_EMPTY_DAYS: &str = "DELETE FROM {days} \
+     WHERE move_count = 0 AND in_quantity = 0 AND out_quantity = 0 {tenant_condition}";
 
 /// Makes what is stored right from the ledger without emptying it. Readers and writers go on.
 #[pg_extern(sql = false)]

@@ -27,8 +27,10 @@ pub fn fold(ledger: &Ledger, until: Option<pgrx::datum::Date>) -> Result<Folded,
         return Ok(Folded::default());
     }
     let folded = security::run_as(ledger.owner, || {
-        open_months(ledger, until)?;
-        fold_blocks(ledger, until)
+        security::with_maintenance_memory(|| {
+            open_months(ledger, until)?;
+            fold_blocks(ledger, until)
+        })
     })?;
     registry::record_fold(ledger.oid, folded.deltas)?;
     Ok(folded)
