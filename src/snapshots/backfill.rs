@@ -59,28 +59,29 @@ fn fill_tables(ledger: &Ledger) -> Result<i64, Failure> {
             )
         );
     }
-    write(ledger, &mut buffer, runs);
+    write(ledger, &mut buffer, runs)?;
     Ok(rows)
 }
 
-fn write(ledger: &Ledger, buffer: &mut LegBuffer, mut runs: Runs) {
+fn write(ledger: &Ledger, buffer: &mut LegBuffer, mut runs: Runs) -> Result<(), Failure> {
     let has_value = ledger.mapping.value.is_some();
     if runs.is_empty() {
         buffer.rank_keys();
         buffer.sort();
-        let mut writer = StorageWriter::open(ledger, has_value, &buffer.keys);
+        let mut writer = StorageWriter::open(ledger, has_value, &buffer.keys)?;
         for movement in Movements::new(buffer.legs.iter().copied()) {
             writer.write(&movement);
         }
         writer.finish();
     } else {
         runs.spill(buffer);
-        let mut writer = StorageWriter::open(ledger, has_value, &buffer.keys);
+        let mut writer = StorageWriter::open(ledger, has_value, &buffer.keys)?;
         for movement in Movements::new(runs.merged()) {
             writer.write(&movement);
         }
         writer.finish();
     }
+    Ok(())
 }
 
 fn buffer(ledger: &Ledger) -> Result<LegBuffer, Failure> {
@@ -181,7 +182,7 @@ fn backfill_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
     (|| {
         let ledger = registry::get_owned(required(ledger, "ledger")?)?;
         security::with_safe_path(|| {
-            registry::lock_for_maintenance(ledger.oid)?;
+            registry::lock_for_maintenance(ledger.oid, c"backfill_ledger()")?;
             let ledger = registry::get(ledger.oid)?;
             if ledger.state != State::AwaitingBackfill {
                 return Err(Failure::new(
@@ -229,7 +230,7 @@ fn rebuild_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
     (|| {
         let ledger = registry::get_owned(required(ledger, "ledger")?)?;
         security::with_safe_path(|| {
-            registry::lock_for_maintenance(ledger.oid)?;
+            registry::lock_for_maintenance(ledger.oid, c"rebuild_ledger()")?;
             let ledger = registry::get(ledger.oid)?;
             if ledger.state == State::AwaitingBackfill {
                 return Err(Failure::new(
