@@ -9,17 +9,29 @@ CREATE TABLE inventory_perf.ledger (
     days regclass NOT NULL,
     openings regclass NOT NULL,
     months regclass NOT NULL,
-    mapped_moves regclass NOT NULL
+    mapped_moves regclass NOT NULL,
+    -- The ledger and its partitions: the tables whose changes are captured. In one row with the
+    -- rest, so that a dump restores all of it at once.
+    members regclass[] NOT NULL,
+    -- Another number whenever the storage was filled or became stale: what a reader's snapshot
+    -- must agree on with the present.
+    generation bigint NOT NULL DEFAULT 0
 );
 -- Rows arrive with a state of their own only when a dump is restored. If the ledger has its triggers
--- by then, its rows were, or will be, captured a second time.
+-- by then but no rows yet, its rows are going to be captured, though the storage is restored too.
 CREATE FUNCTION inventory_perf.before_ledger_insert() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    has_rows boolean;
 BEGIN
-    IF NEW.state <> 'awaiting backfill' AND EXISTS (
+    IF NEW.state = 'awaiting backfill' OR NOT EXISTS (
         SELECT FROM pg_catalog.pg_trigger t
         WHERE t.tgrelid = NEW.ledger AND t.tgname LIKE '00\_inventory\_perf\_%'
     ) THEN
+        RETURN NEW;
+    END IF;
+    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM %s)', NEW.ledger) INTO has_rows;
+    IF NOT has_rows THEN
         NEW.state := 'stale';
         RAISE WARNING 'ledger % is restored into a schema that captures already', NEW.ledger
             USING HINT = 'Run inventory_perf.rebuild_ledger() when the restore has ended.';
@@ -35,12 +47,6 @@ CREATE TRIGGER before_insert BEFORE INSERT ON inventory_perf.ledger
 
 COMMENT ON TABLE inventory_perf.ledger IS 'attached ledgers; read inventory_perf.ledgers instead';
 
-CREATE TABLE inventory_perf.ledger_member (
-    member regclass PRIMARY KEY,
-    ledger regclass NOT NULL
-);
-COMMENT ON TABLE inventory_perf.ledger_member IS 'tables whose changes are captured: each ledger with its partitions';
-
 CREATE TABLE inventory_perf.ledger_activity (
     ledger regclass PRIMARY KEY,
     last_started timestamptz,
@@ -50,7 +56,6 @@ CREATE TABLE inventory_perf.ledger_activity (
 COMMENT ON TABLE inventory_perf.ledger_activity IS 'when each ledger was folded; its row is the lock that keeps folds of one ledger apart';
 
 SELECT pg_catalog.pg_extension_config_dump('inventory_perf.ledger', '');
-SELECT pg_catalog.pg_extension_config_dump('inventory_perf.ledger_member', '');
 SELECT pg_catalog.pg_extension_config_dump('inventory_perf.ledger_activity', '');
 
 GRANT USAGE ON SCHEMA inventory_perf TO PUBLIC;

@@ -1,10 +1,8 @@
-//! Exact fixed-point arithmetic and its encoding as PostgreSQL's `numeric`.
+//! Fixed-point numbers in PostgreSQL's `numeric` encoding.
 //!
 //! Quantities are summed for every ledger row that is written, so a value that fits an `i128` is
 //! added as an integer instead of through PostgreSQL's variable-length arithmetic. Values that do
 //! not fit are told apart, so that the caller can fall back and still be exact.
-
-use std::cmp::Ordering;
 
 /// `unscaled / 10^scale`; the scale is also the number of digits shown after the point.
 ///
@@ -80,59 +78,9 @@ impl Decimal {
         scale: 0,
     };
 
-    pub fn from_i64(value: i64) -> Decimal {
-        Decimal {
-            unscaled: value.into(),
-            scale: 0,
-        }
-    }
-
-    /// The sum, with the larger of the two scales.
     #[inline]
-    pub fn checked_add(self, other: Decimal) -> Option<Decimal> {
-        let (left, right, scale) = self.aligned(other)?;
-        Some(Decimal {
-            unscaled: left.checked_add(right)?,
-            scale,
-        })
-    }
-
-    /// The difference, with the larger of the two scales.
-    #[inline]
-    pub fn checked_sub(self, other: Decimal) -> Option<Decimal> {
-        let (left, right, scale) = self.aligned(other)?;
-        Some(Decimal {
-            unscaled: left.checked_sub(right)?,
-            scale,
-        })
-    }
-
-    #[inline]
-    pub fn checked_neg(self) -> Option<Decimal> {
-        Some(Decimal {
-            unscaled: self.unscaled.checked_neg()?,
-            scale: self.scale,
-        })
-    }
-
-    #[inline]
-    pub fn is_zero(self) -> bool {
-        self.unscaled == 0
-    }
-
-    #[inline]
-    pub fn is_negative(self) -> bool {
+    fn is_negative(self) -> bool {
         self.unscaled < 0
-    }
-
-    #[inline]
-    pub fn cmp_zero(self) -> Ordering {
-        self.unscaled.cmp(&0)
-    }
-
-    /// Appends the complete `numeric`, length word included.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.to_numeric().as_bytes());
     }
 
     /// The complete `numeric`, byte for byte what PostgreSQL makes of this value and scale.
@@ -173,25 +121,6 @@ impl Decimal {
         }
         encoded.finish();
         encoded
-    }
-
-    /// Both numbers as integers of one scale.
-    #[inline]
-    fn aligned(self, other: Decimal) -> Option<(i128, i128, u8)> {
-        match self.scale.cmp(&other.scale) {
-            Ordering::Equal => Some((self.unscaled, other.unscaled, self.scale)),
-            Ordering::Less => Some((self.unscaled_at(other.scale)?, other.unscaled, other.scale)),
-            Ordering::Greater => Some((self.unscaled, other.unscaled_at(self.scale)?, self.scale)),
-        }
-    }
-
-    /// The integer that stands for this number at a scale that is not smaller than its own.
-    fn unscaled_at(self, scale: u8) -> Option<i128> {
-        if self.unscaled == 0 {
-            return Some(0);
-        }
-        let factor = POWERS.get(usize::from(scale - self.scale))?;
-        self.unscaled.checked_mul(*factor as i128)
     }
 
     /// Writes the groups of four digits to the end of the array and returns where they begin; the

@@ -7,7 +7,9 @@
 //! | [`settings`] | every setting |
 //! | [`error`] | the one error type |
 //! | [`security`] | whose rights code runs with |
-//! | [`calendar`], [`decimal`], [`sql`], [`template`] | pure helpers |
+//! | [`executor`] | queries with the caller's snapshot, row by row |
+//! | [`invalidation`] | when what a backend remembers is out of date |
+//! | [`calendar`], [`decimal`], [`sum`], [`sql`], [`template`] | pure helpers |
 
 use pgrx::prelude::*;
 
@@ -21,6 +23,7 @@ mod security;
 mod settings;
 mod snapshots;
 mod sql;
+mod sum;
 mod template;
 
 ::pgrx::pg_module_magic!(name, version);
@@ -47,6 +50,9 @@ extension_sql_file!(
 pub extern "C-unwind" fn _PG_init() {
     settings::register();
 }
+
+#[cfg(any(test, feature = "pg_test"))]
+mod pg_tests;
 
 /// Required by `cargo pgrx test` at the root of the crate.
 #[cfg(test)]

@@ -11,19 +11,19 @@ BEGIN ATOMIC
 SELECT {keys e}, sum(e.quantity){value:, sum(e.value)}
 FROM (
     (SELECT {keys o}, o.quantity{value:, o.value}, o.move_count
-     FROM {entries} o
-     WHERE o.part = 1 AND o.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
+     FROM {opening_entries} o
+     WHERE o.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
      ORDER BY {keys o})
     UNION ALL
     (SELECT {keys d}, d.quantity{value:, d.value}, d.move_count
-     FROM {entries} d
-     WHERE d.part = 2 AND d.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
+     FROM {day_entries} d
+     WHERE d.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
        AND d.day <= $1
      ORDER BY {keys d})
     UNION ALL
     (SELECT {keys p}, p.quantity{value:, p.value}, p.move_count
-     FROM {entries} p
-     WHERE p.part = 3 AND p.day <= $1
+     FROM {pending_entries} p
+     WHERE p.day <= $1
      ORDER BY {keys p})
 ) e
 WHERE inventory_perf.check_day($1)
@@ -51,18 +51,19 @@ SELECT {keys e},
        coalesce(sum(e.value) FILTER (WHERE e.day >= $1), 0),
        sum(e.value)}
 FROM (
-    SELECT {keys o}, o.day, o.in_quantity, o.out_quantity, o.quantity{value:, o.value}, o.move_count
-    FROM {entries} o
-    WHERE o.part = 1 AND o.month = (SELECT inventory_perf.base_month({ledger}, $1))
+    SELECT {keys o}, NULL::date AS day, NULL::numeric AS in_quantity,
+           NULL::numeric AS out_quantity, o.quantity{value:, o.value}, o.move_count
+    FROM {opening_entries} o
+    WHERE o.month = (SELECT inventory_perf.base_month({ledger}, $1))
     UNION ALL
     SELECT {keys d}, d.day, d.in_quantity, d.out_quantity, d.quantity{value:, d.value}, d.move_count
     FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
-    JOIN {entries} d ON d.month = m.month
-    WHERE d.part = 2 AND d.day <= $2
+    JOIN {day_entries} d ON d.month = m.month
+    WHERE d.day <= $2
     UNION ALL
     SELECT {keys p}, p.day, p.in_quantity, p.out_quantity, p.quantity{value:, p.value}, p.move_count
-    FROM {entries} p
-    WHERE p.part = 3 AND p.day <= $2
+    FROM {pending_entries} p
+    WHERE p.day <= $2
 ) e
 WHERE inventory_perf.check_period($1, $2)
 GROUP BY {keys e}
@@ -99,18 +100,18 @@ FROM (
                {value:, coalesce(sum(e.value) FILTER (WHERE e.day IS NULL OR e.day < $1), 0)
                    AS opening_value}
         FROM (
-            SELECT {keys o}, o.day, o.quantity{value:, o.value}, o.move_count
-            FROM {entries} o
-            WHERE o.part = 1 AND o.month = (SELECT inventory_perf.base_month({ledger}, $1))
+            SELECT {keys o}, NULL::date AS day, o.quantity{value:, o.value}, o.move_count
+            FROM {opening_entries} o
+            WHERE o.month = (SELECT inventory_perf.base_month({ledger}, $1))
             UNION ALL
             SELECT {keys d}, d.day, d.quantity{value:, d.value}, d.move_count
             FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
-            JOIN {entries} d ON d.month = m.month
-            WHERE d.part = 2 AND d.day <= $2
+            JOIN {day_entries} d ON d.month = m.month
+            WHERE d.day <= $2
             UNION ALL
             SELECT {keys p}, p.day, p.quantity{value:, p.value}, p.move_count
-            FROM {entries} p
-            WHERE p.part = 3 AND p.day <= $2
+            FROM {pending_entries} p
+            WHERE p.day <= $2
         ) e
         GROUP BY {keys e}
         HAVING inventory_perf.total(e.move_count) <> 0
@@ -128,13 +129,13 @@ FROM (
             SELECT {keys d}, d.day, d.in_quantity, d.out_quantity, d.quantity{value:, d.value},
                    d.move_count
             FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
-            JOIN {entries} d ON d.month = m.month
-            WHERE d.part = 2 AND d.day >= $1 AND d.day <= $2
+            JOIN {day_entries} d ON d.month = m.month
+            WHERE d.day >= $1 AND d.day <= $2
             UNION ALL
             SELECT {keys p}, p.day, p.in_quantity, p.out_quantity, p.quantity{value:, p.value},
                    p.move_count
-            FROM {entries} p
-            WHERE p.part = 3 AND p.day >= $1 AND p.day <= $2
+            FROM {pending_entries} p
+            WHERE p.day >= $1 AND p.day <= $2
         ) e
         GROUP BY {keys e}, e.day
     ) s ON {match s k} AND s.day = g.day

@@ -1,7 +1,8 @@
 SELECT EXISTS (
-    SELECT FROM inventory_perf.ledger_member m
+    SELECT FROM inventory_perf.ledger l
+    CROSS JOIN LATERAL unnest(l.members) m(member)
     JOIN pg_catalog.pg_class c ON c.oid = m.member
-    WHERE m.ledger = $1::oid AND $2 > (
+    WHERE l.ledger = $1::oid AND $2 > (
         SELECT count(*)
         FROM pg_catalog.pg_trigger t
         JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid

@@ -14,9 +14,16 @@ WITH leg AS MATERIALIZED (
     SELECT {keys e}, e.day, sum(e.in_quantity) AS in_quantity,
            sum(e.out_quantity) AS out_quantity, sum(e.move_count) AS move_count
            {value:, sum(e.value) AS value_change}
-    FROM {entries} e
-    WHERE e.part IN (2, 3)
-      AND ({from_date} IS NULL OR e.day >= {from_date})
+    FROM (
+        SELECT {keys d}, d.day, d.in_quantity, d.out_quantity, d.move_count
+               {value:, d.value_change AS value}
+        FROM {days} d
+        UNION ALL
+        SELECT {keys p}, p.day, p.in_quantity, p.out_quantity, p.move_count
+               {value:, p.value_change}
+        FROM {pending} p
+    ) e
+    WHERE ({from_date} IS NULL OR e.day >= {from_date})
       AND ({to_date} IS NULL OR e.day <= {to_date}) {tenant_condition}
     GROUP BY {keys e}, e.day
 )

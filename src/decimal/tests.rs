@@ -85,7 +85,7 @@ fn parse(text: &str) -> Decimal {
 
 fn encoded(value: Decimal) -> Vec<u8> {
     let mut out = vec![0xAA];
-    value.encode(&mut out);
+    out.extend_from_slice(value.to_numeric().as_bytes());
     assert_eq!(out.remove(0), 0xAA, "encoding appends");
     let length = u32::from_ne_bytes(out[..4].try_into().unwrap());
     let length = if cfg!(target_endian = "big") {
@@ -279,80 +279,6 @@ fn extremes_are_encoded_at_every_scale() {
 
 #[test]
 fn encoded_values_are_aligned() {
-    let encoded = Decimal::from_i64(7).to_numeric();
+    let encoded = parse("7").to_numeric();
     assert_eq!(encoded.as_bytes().as_ptr().addr() % 8, 0);
-}
-
-#[test]
-fn sums_take_the_larger_scale() {
-    let sum = parse("1.5").checked_add(parse("-0.250")).unwrap();
-    assert_eq!(sum, parse("1.250"));
-    assert_eq!(
-        parse("0.250").checked_sub(parse("1.5")),
-        Some(parse("-1.250"))
-    );
-    assert_eq!(
-        Decimal::ZERO.checked_add(parse("0.00")),
-        Some(parse("0.00"))
-    );
-    assert_eq!(Decimal::from_i64(-3).checked_neg(), Some(parse("3")));
-}
-
-#[test]
-fn random_sums_agree_with_integers_of_a_common_scale() {
-    let mut sequence = Sequence(3);
-    for _ in 0..100_000 {
-        let left = Decimal {
-            unscaled: sequence.next() as i64 as i128,
-            scale: sequence.below(10) as u8,
-        };
-        let right = Decimal {
-            unscaled: sequence.next() as i64 as i128,
-            scale: sequence.below(10) as u8,
-        };
-        let at_scale_10 = |value: Decimal| value.unscaled * 10i128.pow(10 - u32::from(value.scale));
-        let sum = left.checked_add(right).unwrap();
-        let difference = left.checked_sub(right).unwrap();
-        assert_eq!(sum.scale, left.scale.max(right.scale));
-        assert_eq!(at_scale_10(sum), at_scale_10(left) + at_scale_10(right));
-        assert_eq!(
-            at_scale_10(difference),
-            at_scale_10(left) - at_scale_10(right)
-        );
-    }
-}
-
-#[test]
-fn overflow_is_reported() {
-    let largest = Decimal {
-        unscaled: i128::MAX,
-        scale: 0,
-    };
-    let smallest = Decimal {
-        unscaled: i128::MIN,
-        scale: 0,
-    };
-    assert_eq!(largest.checked_add(Decimal::from_i64(1)), None);
-    assert_eq!(smallest.checked_sub(Decimal::from_i64(1)), None);
-    assert_eq!(smallest.checked_neg(), None);
-    assert_eq!(
-        largest.checked_add(parse("0.1")),
-        None,
-        "no room for the larger scale"
-    );
-    let far = Decimal {
-        unscaled: 1,
-        scale: u8::MAX,
-    };
-    assert_eq!(Decimal::from_i64(1).checked_add(far), None);
-    assert_eq!(Decimal::ZERO.checked_add(far), Some(far));
-}
-
-#[test]
-fn values_compare_with_zero() {
-    assert!(parse("0.00").is_zero() && !parse("0.00").is_negative());
-    assert!(parse("-0.01").is_negative() && !parse("-0.01").is_zero());
-    assert_eq!(parse("-0.01").cmp_zero(), Ordering::Less);
-    assert_eq!(parse("0.00").cmp_zero(), Ordering::Equal);
-    assert_eq!(parse("0.01").cmp_zero(), Ordering::Greater);
 }

@@ -91,6 +91,7 @@ fn attach_ledger(
 }
 
 fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure> {
+    registry::require_writable(c"attach_ledger()");
     let table = columns::check_table(arguments.ledger)?;
     refuse_storage(arguments.ledger, &table.name)?;
     if let Some(attached) = members::ledger_of(arguments.ledger)? {
@@ -159,10 +160,8 @@ fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure
             openings: tables_of_storage.openings,
             months: tables_of_storage.months,
             mapped_moves,
+            members: &tables,
         })?;
-        for member in &tables {
-            members::record(arguments.ledger, *member)?;
-        }
         let ledger = registry::get(arguments.ledger)?;
         storage::give_to_owner(&ledger)?;
         if arguments.backfill {

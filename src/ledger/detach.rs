@@ -31,7 +31,7 @@ fn detach_ledger(
 }
 
 fn detach(ledger: &Ledger, drop_data: bool) -> Result<Vec<(String, String, String)>, Failure> {
-    registry::lock_for_maintenance(ledger.oid)?;
+    registry::lock_for_maintenance(ledger.oid, c"detach_ledger()")?;
     let tables = members::current(ledger.oid)?;
     // From here on nothing that is dropped belongs to a ledger, so the drop guard lets it go.
     registry::unregister(ledger.oid)?;

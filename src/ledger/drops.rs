@@ -51,8 +51,7 @@ fn registered() -> Result<Vec<Row>, Failure> {
         let result = client.update(
             "SELECT l.ledger::oid, \
                     ARRAY[l.pending::oid, l.days, l.openings, l.months, l.mapped_moves], \
-                    ARRAY(SELECT m.member::oid FROM inventory_perf.ledger_member m \
-                          WHERE m.ledger = l.ledger) \
+                    l.members::oid[] \
              FROM inventory_perf.ledger l",
             None,
             &[],

@@ -13,21 +13,7 @@ use super::mapping::Layout;
 use crate::calendar::{FIRST_DAY, LAST_DAY, Month};
 use crate::decimal::{self, Decimal, EncodedNumeric, NumericValue};
 use crate::error::Failure;
-
-/// Digits after the point that sums are kept with. A narrow quantity is below 10^11, so that
-/// 10^15 of them add up within an `i128`.
-const SUM_SCALE: u8 = 12;
-const NARROW_LIMIT: i128 = 10_i128.pow(11 + SUM_SCALE as u32);
-
-const POWERS: [i128; SUM_SCALE as usize + 1] = {
-    let mut powers = [1; SUM_SCALE as usize + 1];
-    let mut exponent = 1;
-    while exponent < powers.len() {
-        powers[exponent] = powers[exponent - 1] * 10;
-        exponent += 1;
-    }
-    powers
-};
+use crate::sum::{self, Sum};
 
 /// The types that a mapping view has its quantity and value in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,45 +87,6 @@ pub struct WideLeg {
     pub retract: bool,
 }
 
-/// An exact sum, with the number of digits to show after the point.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sum {
-    unscaled: i128,
-    scale: u8,
-}
-
-impl Sum {
-    fn narrow(unscaled: i64, scale: u8) -> Self {
-        Self {
-            unscaled: i128::from(unscaled) * POWERS[usize::from(SUM_SCALE - scale)],
-            scale,
-        }
-    }
-
-    pub fn add(&mut self, other: Sum) {
-        self.unscaled += other.unscaled;
-        self.scale = self.scale.max(other.scale);
-    }
-
-    pub fn subtract(&mut self, other: Sum) {
-        self.unscaled -= other.unscaled;
-        self.scale = self.scale.max(other.scale);
-    }
-
-    pub fn is_zero(self) -> bool {
-        self.unscaled == 0
-    }
-
-    pub fn to_numeric(self) -> EncodedNumeric {
-        let unscaled = self.unscaled / POWERS[usize::from(SUM_SCALE - self.scale)];
-        Decimal {
-            unscaled,
-            scale: self.scale,
-        }
-        .to_numeric()
-    }
-}
-
 /// What happened to one key on one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Movement {
@@ -184,14 +131,14 @@ impl Movement {
         } else {
             &mut self.in_quantity
         };
-        let magnitude = Sum::narrow(leg.quantity, leg.quantity_scale);
+        let magnitude = Sum::of(leg.quantity, leg.quantity_scale);
         // The side that goes out is counted in positive numbers.
         if (leg.quantity < 0) == leg.retract {
             side.add(magnitude);
         } else {
             side.subtract(magnitude);
         }
-        let value = Sum::narrow(leg.value, leg.value_scale);
+        let value = Sum::of(leg.value, leg.value_scale);
         if leg.retract {
             self.value_change.subtract(value);
             self.move_count -= 1;
@@ -482,11 +429,11 @@ unsafe fn read_measure(
         // SAFETY: the datum is a numeric.
         MeasureType::Numeric => return unsafe { read_numeric(datum, role) },
     };
-    if i128::from(integer).abs() * POWERS[usize::from(SUM_SCALE)] < NARROW_LIMIT {
-        return Ok(Measure::Narrow {
-            unscaled: integer,
-            scale: 0,
-        });
+    if let Some(unscaled) = sum::narrow(Decimal {
+        unscaled: integer.into(),
+        scale: 0,
+    }) {
+        return Ok(Measure::Narrow { unscaled, scale: 0 });
     }
     // SAFETY: makes a numeric in the current memory context.
     let numeric = unsafe { pg_sys::int64_to_numeric(integer) };
@@ -505,36 +452,26 @@ unsafe fn read_numeric(datum: pg_sys::Datum, role: &str) -> Result<Measure, Fail
         (varlena, std::slice::from_raw_parts(start, length))
     };
     match decimal::decode(payload) {
-        NumericValue::Finite(Decimal { unscaled, scale }) if scale <= SUM_SCALE => {
-            // i64::MIN has no negative.
-            if let Ok(narrow) = i64::try_from(unscaled)
-                && narrow != i64::MIN
-                && unscaled.abs() * POWERS[usize::from(SUM_SCALE - scale)] < NARROW_LIMIT
-            {
-                return Ok(Measure::Narrow {
-                    unscaled: narrow,
-                    scale,
-                });
-            }
-            // SAFETY: copies the varlena into the current memory context.
-            let copy = unsafe { pg_sys::pg_detoast_datum_copy(varlena) };
+        NumericValue::Finite(number) => Ok(match sum::narrow(number) {
+            Some(unscaled) => Measure::Narrow {
+                unscaled,
+                scale: number.scale,
+            },
+            None => Measure::Wide {
+                datum: pg_sys::Datum::from(varlena),
+                is_negative: number.unscaled < 0,
+            },
+        }),
+        // SAFETY: a numeric whose sign is -1, 0 or 1.
+        NumericValue::TooWide => unsafe {
+            let datum = pg_sys::Datum::from(varlena);
+            let sign = pgrx::direct_function_call_as_datum(pg_sys::numeric_sign, &[Some(datum)]);
+            let sign = pgrx::direct_function_call::<i32>(pg_sys::numeric_int4, &[sign]);
             Ok(Measure::Wide {
-                datum: pg_sys::Datum::from(copy),
-                is_negative: unscaled < 0,
+                datum,
+                is_negative: sign.unwrap_or(0) < 0,
             })
-        }
-        NumericValue::Finite(_) | NumericValue::TooWide => {
-            // SAFETY: as above; the sign of a numeric is -1, 0 or 1.
-            unsafe {
-                let copy = pg_sys::Datum::from(pg_sys::pg_detoast_datum_copy(varlena));
-                let sign = pgrx::direct_function_call_as_datum(pg_sys::numeric_sign, &[Some(copy)]);
-                let sign = pgrx::direct_function_call::<i32>(pg_sys::numeric_int4, &[sign]);
-                Ok(Measure::Wide {
-                    datum: copy,
-                    is_negative: sign.unwrap_or(0) < 0,
-                })
-            }
-        }
+        },
         NumericValue::NotANumber => Err(not_finite(role, "NaN")),
         NumericValue::PositiveInfinity => Err(not_finite(role, "Infinity")),
         NumericValue::NegativeInfinity => Err(not_finite(role, "-Infinity")),

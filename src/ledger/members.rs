@@ -22,7 +22,7 @@ pub fn ledger_of(member: pg_sys::Oid) -> Result<Option<Ledger>, Failure> {
     let ledger = security::run_as(owner, || {
         Spi::connect(|client| {
             let rows = client.select(
-                "SELECT ledger::oid FROM inventory_perf.ledger_member WHERE member = $1::oid",
+                "SELECT ledger::oid FROM inventory_perf.ledger WHERE $1 = ANY (members::oid[])",
                 Some(1),
                 &[member.into()],
             )?;
@@ -65,7 +65,7 @@ fn recorded(ledger: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>, Failure> {
     let owner = security::extension_owner()?;
     security::run_as(owner, || {
         oids(
-            "SELECT member::oid FROM inventory_perf.ledger_member WHERE ledger = $1::oid",
+            "SELECT unnest(members)::oid FROM inventory_perf.ledger WHERE ledger = $1::oid",
             ledger,
         )
     })
@@ -131,13 +131,6 @@ pub fn check_parents(ledger: pg_sys::Oid, members: &[pg_sys::Oid]) -> Result<(),
     Ok(())
 }
 
-pub fn record(ledger: pg_sys::Oid, member: pg_sys::Oid) -> Result<(), Failure> {
-    registry::change_quietly(
-        "INSERT INTO inventory_perf.ledger_member (member, ledger) VALUES ($1, $2)",
-        &[member.into(), ledger.into()],
-    )
-}
-
 pub fn create_triggers(member: pg_sys::Oid) -> Result<(), Failure> {
     let table = registry::relation_name(member);
     for (name, event, tables) in TRIGGERS {
@@ -159,13 +152,6 @@ pub fn drop_triggers(member: pg_sys::Oid) -> Result<(), Failure> {
         Spi::run(&format!("DROP TRIGGER IF EXISTS \"{name}\" ON {table}"))?;
     }
     Ok(())
-}
-
-fn forget(member: pg_sys::Oid) -> Result<(), Failure> {
-    registry::change_quietly(
-        "DELETE FROM inventory_perf.ledger_member WHERE member = $1::oid",
-        &[member.into()],
-    )
 }
 
 /// Makes the recorded members of every ledger those that it has, and counts or takes out the rows
@@ -216,20 +202,28 @@ fn sync_all() -> Result<(), Failure> {
 
 fn sync(ledger: &Ledger, recorded: &[pg_sys::Oid], current: &[pg_sys::Oid]) -> Result<(), Failure> {
     check_kinds(current)?;
+    // Both the tables that came and those that went are members while their rows are captured.
+    let mut all = recorded.to_vec();
+    all.extend(current.iter().filter(|member| !recorded.contains(member)));
+    registry::set_members(ledger.oid, &all)?;
+    let gone: Vec<pg_sys::Oid> = recorded
+        .iter()
+        .copied()
+        // SAFETY: a catalog look-up by value.
+        .filter(|member| {
+            !current.contains(member) && unsafe { pg_sys::get_rel_relkind(*member) } != 0
+        })
+        .collect();
     for member in current.iter().filter(|member| !recorded.contains(member)) {
-        record(ledger.oid, *member)?;
         create_triggers(*member)?;
         capture_rows(ledger, *member, false)?;
     }
-    for member in recorded.iter().filter(|member| !current.contains(member)) {
-        // SAFETY: a catalog look-up by value.
-        if unsafe { pg_sys::get_rel_relkind(*member) } != 0 {
-            capture_rows(ledger, *member, true)?;
-            forget(*member)?;
-            drop_triggers(*member)?;
-        } else {
-            forget(*member)?;
-        }
+    for member in &gone {
+        capture_rows(ledger, *member, true)?;
+    }
+    registry::set_members(ledger.oid, current)?;
+    for member in &gone {
+        drop_triggers(*member)?;
     }
     Ok(())
 }

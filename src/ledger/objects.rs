@@ -10,7 +10,9 @@ pub const DAYS: &str = "stock_days";
 pub const OPENINGS: &str = "stock_openings";
 pub const MONTHS: &str = "stock_months";
 pub const MAPPED_MOVES: &str = "stock_mapped_moves";
-const ENTRIES: &str = "stock_entries";
+const OPENING_ENTRIES: &str = "stock_opening_entries";
+const DAY_ENTRIES: &str = "stock_day_entries";
+const PENDING_ENTRIES: &str = "stock_pending_entries";
 const SNAPSHOTS: &str = "daily_stock_snapshots";
 const LEVELS: &str = "stock_levels";
 const STOCK_ON: &str = "stock_on";
@@ -27,7 +29,7 @@ pub struct Object {
 }
 
 /// Every object with a name of its own, in the order of creation.
-pub const OBJECTS: [Object; 11] = [
+pub const OBJECTS: [Object; 13] = [
     Object {
         name: SNAPSHOTS,
         arguments: "",
@@ -89,10 +91,22 @@ pub const OBJECTS: [Object; 11] = [
         purpose: "internal: the ledger as it is mapped",
     },
     Object {
-        name: ENTRIES,
+        name: OPENING_ENTRIES,
         arguments: "",
         kind: "view",
-        purpose: "internal: stored balances and pending changes",
+        purpose: "internal: the openings for readers of the ledger",
+    },
+    Object {
+        name: DAY_ENTRIES,
+        arguments: "",
+        kind: "view",
+        purpose: "internal: the days for readers of the ledger",
+    },
+    Object {
+        name: PENDING_ENTRIES,
+        arguments: "",
+        kind: "view",
+        purpose: "internal: the pending changes for readers of the ledger",
     },
 ];
 
@@ -133,8 +147,16 @@ impl<'a> Objects<'a> {
         qualified(self.schema, &format!("{}{object}", self.prefix))
     }
 
-    pub fn entries(&self) -> String {
-        self.name(ENTRIES)
+    pub fn opening_entries(&self) -> String {
+        self.name(OPENING_ENTRIES)
+    }
+
+    pub fn day_entries(&self) -> String {
+        self.name(DAY_ENTRIES)
+    }
+
+    pub fn pending_entries(&self) -> String {
+        self.name(PENDING_ENTRIES)
     }
 
     pub fn snapshots(&self) -> String {

@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use std::ffi::CStr;
 
 use super::mapping::Mapping;
 use crate::error::Failure;
@@ -61,6 +62,7 @@ pub struct Registration<'a> {
     pub openings: pg_sys::Oid,
     pub months: pg_sys::Oid,
     pub mapped_moves: pg_sys::Oid,
+    pub members: &'a [pg_sys::Oid],
 }
 
 /// The registered ledger, if it is one.
@@ -174,16 +176,26 @@ pub fn register(registration: &Registration) -> Result<(), Failure> {
             registration.openings.into(),
             registration.months.into(),
             registration.mapped_moves.into(),
+            registration.members.to_vec().into(),
         ],
     )
 }
 
-/// Writes the state anew even when it stays the same: the new row version is what tells readers
-/// with an older snapshot that the storage was replaced after it.
+pub fn set_members(ledger: pg_sys::Oid, members: &[pg_sys::Oid]) -> Result<(), Failure> {
+    change(
+        ledger,
+        "UPDATE inventory_perf.ledger SET members = $2::oid[]::regclass[] WHERE ledger = $1::oid",
+        &[ledger.into(), members.to_vec().into()],
+    )
+}
+
+/// Starts a new generation even when the state stays the same: that is what tells readers with an
+/// older snapshot that the storage was replaced after it.
 pub fn set_state(ledger: pg_sys::Oid, state: State) -> Result<(), Failure> {
     change(
         ledger,
-        "UPDATE inventory_perf.ledger SET state = $2 WHERE ledger = $1::oid",
+        "UPDATE inventory_perf.ledger SET state = $2, generation = generation + 1 \
+         WHERE ledger = $1::oid",
         &[ledger.into(), state.name().into()],
     )
 }
@@ -191,16 +203,25 @@ pub fn set_state(ledger: pg_sys::Oid, state: State) -> Result<(), Failure> {
 pub fn unregister(ledger: pg_sys::Oid) -> Result<(), Failure> {
     change(
         ledger,
-        "WITH members AS (DELETE FROM inventory_perf.ledger_member WHERE ledger = $1::oid), \
-              activity AS (DELETE FROM inventory_perf.ledger_activity WHERE ledger = $1::oid) \
+        "WITH activity AS (DELETE FROM inventory_perf.ledger_activity WHERE ledger = $1::oid) \
          DELETE FROM inventory_perf.ledger WHERE ledger = $1::oid",
         &[ledger.into()],
     )
 }
 
+/// Refuses `command` where nothing can be written.
+pub fn require_writable(command: &CStr) {
+    // SAFETY: both raise an error or return.
+    unsafe {
+        pg_sys::PreventCommandDuringRecovery(command.as_ptr());
+        pg_sys::PreventCommandIfReadOnly(command.as_ptr());
+    }
+}
+
 /// Waits until no other fold, repair or rebuild of the ledger is running, and keeps others out
 /// until the transaction ends. Statements after it see what the one before has done.
-pub fn lock_for_maintenance(ledger: pg_sys::Oid) -> Result<(), Failure> {
+pub fn lock_for_maintenance(ledger: pg_sys::Oid, command: &CStr) -> Result<(), Failure> {
+    require_writable(command);
     change_quietly(
         "UPDATE inventory_perf.ledger_activity SET last_started = pg_catalog.clock_timestamp() \
          WHERE ledger = $1::oid",
@@ -251,8 +272,8 @@ pub fn relation_name(relation: pg_sys::Oid) -> String {
             return relation.to_u32().to_string();
         }
         crate::sql::qualified(
-            &std::ffi::CStr::from_ptr(schema).to_string_lossy(),
-            &std::ffi::CStr::from_ptr(name).to_string_lossy(),
+            &CStr::from_ptr(schema).to_string_lossy(),
+            &CStr::from_ptr(name).to_string_lossy(),
         )
     }
 }
@@ -285,7 +306,9 @@ impl Ledger {
             .set("days", relation_name(self.days))
             .set("openings", relation_name(self.openings))
             .set("months", relation_name(self.months))
-            .set("entries", objects.entries())
+            .set("opening_entries", objects.opening_entries())
+            .set("day_entries", objects.day_entries())
+            .set("pending_entries", objects.pending_entries())
             .set("snapshots", objects.snapshots())
             .set("levels", objects.levels())
             .set("stock_on", objects.stock_on())

@@ -155,7 +155,7 @@ fn repair_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
 }
 
 fn repair(ledger: &Ledger) -> Result<i64, Failure> {
-    registry::lock_for_maintenance(ledger.oid)?;
+    registry::lock_for_maintenance(ledger.oid, c"repair_ledger()")?;
     let ledger = registry::get(ledger.oid)?;
     if ledger.state == State::AwaitingBackfill {
         return Err(Failure::new(

@@ -181,7 +181,7 @@ fn backfill_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
     (|| {
         let ledger = registry::get_owned(required(ledger, "ledger")?)?;
         security::with_safe_path(|| {
-            registry::lock_for_maintenance(ledger.oid)?;
+            registry::lock_for_maintenance(ledger.oid, c"backfill_ledger()")?;
             let ledger = registry::get(ledger.oid)?;
             if ledger.state != State::AwaitingBackfill {
                 return Err(Failure::new(
@@ -229,7 +229,7 @@ fn rebuild_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
     (|| {
         let ledger = registry::get_owned(required(ledger, "ledger")?)?;
         security::with_safe_path(|| {
-            registry::lock_for_maintenance(ledger.oid)?;
+            registry::lock_for_maintenance(ledger.oid, c"rebuild_ledger()")?;
             let ledger = registry::get(ledger.oid)?;
             if ledger.state == State::AwaitingBackfill {
                 return Err(Failure::new(

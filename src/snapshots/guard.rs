@@ -17,6 +17,7 @@ pub struct Entry {
     state: State,
     /// Who wrote the ledger's row in the registry; InvalidTransactionId once it is frozen.
     writer: pg_sys::TransactionId,
+    generation: i64,
     months: pg_sys::Oid,
     mapped_moves: pg_sys::Oid,
 }
@@ -41,6 +42,9 @@ pub fn may_read(ledger: pg_sys::Oid) -> bool {
 }
 
 pub fn check(ledger: pg_sys::Oid) -> Result<Entry, Failure> {
+    // With a cached plan no lock is newly taken that would bring news of other backends.
+    // SAFETY: a look at shared memory when there is nothing new.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
     let entry = entry(ledger)?;
     check_rights(ledger, &entry)?;
     match entry.state {
@@ -90,37 +94,17 @@ const LEDGER: usize = 0;
 const STATE: usize = 1;
 const MONTHS: usize = 7;
 const MAPPED_MOVES: usize = 8;
+const GENERATION: usize = 10;
 
-/// Reads the ledger's row as it is now. No query: those need a right to the registry, and a
-/// snapshot of their own, that a reader inside a parallel worker or on a standby may not have.
+/// Reads the ledger's row as it is now.
 fn read_registry(ledger: pg_sys::Oid, epoch: u64) -> Result<Entry, Failure> {
-    let mut found = None;
-    // SAFETY: a scan of a small table of our own, whose columns are those of the bootstrap
-    // script; datums are read before the next row is fetched.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(c"inventory_perf".as_ptr(), true);
-        let table = pg_sys::get_relname_relid(c"ledger".as_ptr(), schema);
-        if table != pg_sys::InvalidOid {
-            // The catalog's snapshot is the latest one that a parallel query may take.
-            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetCatalogSnapshot(table));
-            scan(table, snapshot, |slot| {
-                let values = (*slot).tts_values;
-                if (*values.add(LEDGER)).value() as u32 != ledger.to_u32() {
-                    return;
-                }
-                let oid = |column| pg_sys::Oid::from((*values.add(column)).value() as u32);
-                let state = String::from_datum(*values.add(STATE), false).unwrap_or_default();
-                found = Some(Entry {
-                    epoch,
-                    state: State::parse(&state),
-                    writer: writer_of(slot),
-                    months: oid(MONTHS),
-                    mapped_moves: oid(MAPPED_MOVES),
-                });
-            });
-            pg_sys::UnregisterSnapshot(snapshot);
-        }
-    }
+    // SAFETY: the catalog's snapshot is the latest one that a parallel query may take.
+    let found = unsafe {
+        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetCatalogSnapshot(registry_table()));
+        let found = read_row(ledger, epoch, snapshot);
+        pg_sys::UnregisterSnapshot(snapshot);
+        found
+    };
     found.ok_or_else(|| {
         Failure::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -131,6 +115,41 @@ fn read_registry(ledger: pg_sys::Oid, epoch: u64) -> Result<Entry, Failure> {
         )
         .hint("Attach it with inventory_perf.attach_ledger().")
     })
+}
+
+fn registry_table() -> pg_sys::Oid {
+    // SAFETY: catalog look-ups; the table is there as long as the function that asks.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"inventory_perf".as_ptr(), true);
+        pg_sys::get_relname_relid(c"ledger".as_ptr(), schema)
+    }
+}
+
+/// The ledger's row in the registry. No query: those need a right to the registry, and a snapshot
+/// of their own, that a reader inside a parallel worker or on a standby may not have.
+unsafe fn read_row(ledger: pg_sys::Oid, epoch: u64, snapshot: pg_sys::Snapshot) -> Option<Entry> {
+    let mut found = None;
+    // SAFETY: a scan of a small table of our own, whose columns are those of the bootstrap
+    // script; datums are read before the next row is fetched.
+    unsafe {
+        scan(registry_table(), snapshot, |slot| {
+            let values = (*slot).tts_values;
+            if (*values.add(LEDGER)).value() as u32 != ledger.to_u32() {
+                return;
+            }
+            let oid = |column| pg_sys::Oid::from((*values.add(column)).value() as u32);
+            let state = String::from_datum(*values.add(STATE), false).unwrap_or_default();
+            found = Some(Entry {
+                epoch,
+                state: State::parse(&state),
+                writer: writer_of(slot),
+                generation: (*values.add(GENERATION)).value() as i64,
+                months: oid(MONTHS),
+                mapped_moves: oid(MAPPED_MOVES),
+            });
+        });
+    }
+    found
 }
 
 /// Calls `each` for every row of a table that the snapshot sees.
@@ -184,7 +203,13 @@ fn check_snapshot(ledger: pg_sys::Oid, entry: &Entry) -> Result<(), Failure> {
             && !pg_sys::TransactionIdIsCurrentTransactionId(entry.writer)
             && pg_sys::XidInMVCCSnapshot(entry.writer, pg_sys::GetActiveSnapshot())
     };
-    if !is_later {
+    // A row that was only written anew, as a partition came, says nothing of the storage.
+    // SAFETY: a query is running, so there is an active snapshot.
+    let is_same = || unsafe {
+        read_row(ledger, entry.epoch, pg_sys::GetActiveSnapshot())
+            .is_some_and(|seen| seen.generation == entry.generation)
+    };
+    if !is_later || is_same() {
         return Ok(());
     }
     Err(Failure::new(

@@ -55,7 +55,7 @@ fn populate(
     until: Option<Date>,
 ) -> Result<(pg_sys::Oid, i64, i64, Interval), Failure> {
     let started = Instant::now();
-    registry::lock_for_maintenance(ledger.oid)?;
+    registry::lock_for_maintenance(ledger.oid, c"populate_daily_stock_snapshots()")?;
     let folded = fold::fold(ledger, until)?;
     let duration = Interval::from_micros(started.elapsed().as_micros() as i64);
     Ok((ledger.oid, folded.deltas, folded.snapshots, duration))
@@ -95,7 +95,7 @@ fn populate_tenant(
             key.sql_type
         );
         security::with_safe_path(|| {
-            registry::lock_for_maintenance(ledger.oid)?;
+            registry::lock_for_maintenance(ledger.oid, c"populate_daily_stock_snapshots()")?;
             audit::correct(&ledger, Some(start), Some(end), Some(&tenant))?;
             fold::fold(&ledger, None)?;
             count_snapshots(&ledger, &tenant, start, end)

@@ -25,6 +25,7 @@ fn schedule_jobs(
         let mut jobs = vec![(FOLD_JOB, required(fold_schedule, "fold_schedule")?, FOLD)];
         jobs.extend(verify_schedule.map(|schedule| (VERIFY_JOB, schedule, VERIFY)));
         require_cron()?;
+        remove_jobs()?;
         for (name, schedule, command) in &jobs {
             call(
                 "SELECT cron.schedule($1, $2, $3)",
@@ -43,23 +44,23 @@ fn schedule_jobs(
 /// Returns how many entries were removed.
 #[pg_extern(sql = false)]
 fn unschedule_jobs() -> i32 {
-    (|| {
-        require_cron()?;
-        let removed = Spi::connect_mut(|client| {
-            client
-                .update(
-                    "SELECT count(cron.unschedule(j.jobid))::integer FROM cron.job j \
-                     WHERE j.jobname IN ($1, $2) AND j.username = CURRENT_USER \
-                       AND j.database = pg_catalog.current_database()",
-                    None,
-                    &[FOLD_JOB.into(), VERIFY_JOB.into()],
-                )?
-                .first()
-                .get_one::<i32>()
-        })?;
-        Ok::<_, Failure>(removed.unwrap_or(0))
-    })()
-    .or_raise()
+    require_cron().and_then(|()| remove_jobs()).or_raise()
+}
+
+fn remove_jobs() -> Result<i32, Failure> {
+    let removed = Spi::connect_mut(|client| {
+        client
+            .update(
+                "SELECT count(cron.unschedule(j.jobid))::integer FROM cron.job j \
+                 WHERE j.jobname IN ($1, $2) AND j.username = CURRENT_USER \
+                   AND j.database = pg_catalog.current_database()",
+                None,
+                &[FOLD_JOB.into(), VERIFY_JOB.into()],
+            )?
+            .first()
+            .get_one::<i32>()
+    })?;
+    Ok(removed.unwrap_or(0))
 }
 
 fn call(query: &str, arguments: &[pgrx::datum::DatumWithOid]) -> Result<(), Failure> {

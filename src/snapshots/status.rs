@@ -8,6 +8,8 @@ use crate::error::{Failure, OrRaise};
 use crate::ledger::registry::{self, Ledger, relation_name};
 use crate::security;
 
+// pgrx reads the columns off the signature, so that no alias can stand for them.
+#[allow(clippy::type_complexity)]
 #[pg_extern(sql = false)]
 fn ledger_status() -> TableIterator<
     'static,

@@ -34,7 +34,8 @@ const TEST_SETTINGS: &[(&str, &str)] = &[
 ];
 
 /// Removes a server that its owner left behind: killed, or holding it in a `static`.
-/// It waits for the end of its standard input, which is the end of the owner.
+/// It waits for the end of its standard input, which is the end of the owner. The server's log is
+/// kept in the directory that `INVENTORY_PERF_LOGS` names.
 const GUARDIAN: &str = r#"
 trap '' HUP INT TERM
 cat > /dev/null
@@ -46,6 +47,7 @@ if read -r postmaster 2> /dev/null < "$1/data/postmaster.pid"; then
         sleep 0.05
     done
 fi
+if [ -n "$2" ]; then cp "$1/server.log" "$2/${1##*/}.log"; fi
 rm -rf "$1"
 "#;
 
@@ -368,6 +370,7 @@ impl Guardian {
         let mut process = Command::new("sh")
             .args(["-c", GUARDIAN, "sh"])
             .arg(directory)
+            .arg(std::env::var_os("INVENTORY_PERF_LOGS").unwrap_or_default())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -50,8 +50,11 @@ pub fn server_program(name: &str) -> Command {
     }
     // The caller's directory may be closed to the server's user.
     command.current_dir("/");
-    for (variable, _) in std::env::vars().filter(|(name, _)| name.starts_with("PG")) {
-        command.env_remove(variable);
+    // Neither the caller's connection settings nor backtraces in the server's messages.
+    for (variable, _) in std::env::vars_os() {
+        if variable == "RUST_BACKTRACE" || variable.to_string_lossy().starts_with("PG") {
+            command.env_remove(variable);
+        }
     }
     command
 }

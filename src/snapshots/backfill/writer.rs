@@ -6,9 +6,10 @@ use crate::calendar::Month;
 use crate::decimal::EncodedNumeric;
 use crate::ledger::capture::check_interrupts;
 use crate::ledger::keys::KeyInterner;
-use crate::ledger::legs::{Movement, Sum, numeric_datum};
+use crate::ledger::legs::{Movement, numeric_datum};
 use crate::ledger::registry::Ledger;
 use crate::ledger::table_writer::TableWriter;
+use crate::sum::Sum;
 
 /// What one key has amounted to so far.
 #[derive(Clone, Copy, Default)]
