@@ -1,0 +1,1 @@
+SELECT * FROM inventory_perf.populate_daily_stock_snapshots();

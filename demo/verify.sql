@@ -1,0 +1,1 @@
+SELECT count(*) FROM inventory_perf.verify_ledger('stock_moves');
