@@ -10,6 +10,11 @@ LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'base_month_wrapper';
 COMMENT ON FUNCTION inventory_perf.base_month(regclass, date) IS
 'first day of the last month with stored openings that begins on or before the day; -infinity if there is none';
 
+CREATE FUNCTION inventory_perf.opening_month(ledger regclass, as_of date) RETURNS date
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'opening_month_wrapper';
+COMMENT ON FUNCTION inventory_perf.opening_month(regclass, date) IS
+'base_month() of the day after: the month whose openings are nearest before the end of the day as_of';
+
 CREATE FUNCTION inventory_perf.check_day(as_of date) RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'check_day_wrapper';
 COMMENT ON FUNCTION inventory_perf.check_day(date) IS 'true, or error 22004 for a null day';

@@ -67,6 +67,21 @@ pub fn with_safe_path<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// The `search_path` that the caller has set.
+pub fn search_path() -> String {
+    // SAFETY: the setting always exists; its value is copied before anything can change it.
+    unsafe {
+        let value = pg_sys::GetConfigOption(c"search_path".as_ptr(), false, false);
+        CStr::from_ptr(value).to_string_lossy().into_owned()
+    }
+}
+
+/// Runs `work` with the `search_path` of a caller, for names that the caller wrote.
+pub fn with_path<R>(search_path: &str, work: impl FnOnce() -> R) -> R {
+    let _restore = enter(None, &[(c"search_path", search_path)]);
+    work()
+}
+
 /// Gives the statements of `work` the memory of a maintenance operation, as it is one.
 pub fn with_maintenance_memory<R>(work: impl FnOnce() -> R) -> R {
     // SAFETY: reads a setting.

@@ -12,12 +12,12 @@ SELECT {keys e}, sum(e.quantity){value:, sum(e.value)}
 FROM (
     (SELECT {keys o}, o.quantity{value:, o.value}, o.move_count
      FROM {opening_entries} o
-     WHERE o.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
+     WHERE o.month = (SELECT inventory_perf.opening_month({ledger}, $1))
      ORDER BY {keys o})
     UNION ALL
     (SELECT {keys d}, d.quantity{value:, d.value}, d.move_count
      FROM {day_entries} d
-     WHERE d.month = (SELECT inventory_perf.base_month({ledger}, $1 + 1))
+     WHERE d.month = (SELECT inventory_perf.opening_month({ledger}, $1))
        AND d.day <= $1
      ORDER BY {keys d})
     UNION ALL
@@ -39,35 +39,58 @@ RETURNS TABLE ({public_key_definitions}, opening_quantity numeric, in_quantity n
                {value:, opening_value numeric, value_change numeric, closing_value numeric})
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-SELECT {keys e},
-       coalesce(sum(e.quantity) FILTER (WHERE e.day IS NULL OR e.day < $1), 0),
-       coalesce(sum(e.in_quantity) FILTER (WHERE e.day >= $1), 0),
-       coalesce(sum(e.out_quantity) FILTER (WHERE e.day >= $1), 0),
-       coalesce(sum(e.quantity) FILTER (WHERE e.day >= $1), 0),
-       sum(e.quantity),
-       inventory_perf.total(e.move_count) FILTER (WHERE e.day >= $1)
-       {value:,
-       coalesce(sum(e.value) FILTER (WHERE e.day IS NULL OR e.day < $1), 0),
-       coalesce(sum(e.value) FILTER (WHERE e.day >= $1), 0),
-       sum(e.value)}
+-- Each row of a day counts either before the range or in it. As in {stock_on}, the parts are in
+-- the order of their indexes; the bounds on the month, which the join implies, keep every plan
+-- within the months of the range.
+SELECT {keys p}, p.opening_quantity, p.in_quantity, p.out_quantity,
+       p.in_quantity - p.out_quantity,
+       p.opening_quantity + p.in_quantity - p.out_quantity,
+       p.move_count
+       {value:, p.opening_value, p.value_change, p.opening_value + p.value_change}
 FROM (
-    SELECT {keys o}, NULL::date AS day, NULL::numeric AS in_quantity,
-           NULL::numeric AS out_quantity, o.quantity{value:, o.value}, o.move_count
-    FROM {opening_entries} o
-    WHERE o.month = (SELECT inventory_perf.base_month({ledger}, $1))
-    UNION ALL
-    SELECT {keys d}, d.day, d.in_quantity, d.out_quantity, d.quantity{value:, d.value}, d.move_count
-    FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
-    JOIN {day_entries} d ON d.month = m.month
-    WHERE d.day <= $2
-    UNION ALL
-    SELECT {keys p}, p.day, p.in_quantity, p.out_quantity, p.quantity{value:, p.value}, p.move_count
-    FROM {pending_entries} p
-    WHERE p.day <= $2
-) e
-WHERE inventory_perf.check_period($1, $2)
-GROUP BY {keys e}
-HAVING inventory_perf.total(e.move_count) <> 0;
+    SELECT {keys e}, coalesce(sum(e.opening_quantity), 0) AS opening_quantity,
+           coalesce(sum(e.in_quantity), 0) AS in_quantity,
+           coalesce(sum(e.out_quantity), 0) AS out_quantity,
+           inventory_perf.total(e.move_count) AS move_count
+           {value:, coalesce(sum(e.opening_value), 0) AS opening_value,
+           coalesce(sum(e.value_change), 0) AS value_change}
+    FROM (
+        (SELECT {keys o}, o.quantity AS opening_quantity, NULL::numeric AS in_quantity,
+                NULL::numeric AS out_quantity, NULL::bigint AS move_count,
+                o.move_count AS earlier_count
+                {value:, o.value AS opening_value, NULL::numeric AS value_change}
+         FROM {opening_entries} o
+         WHERE o.month = (SELECT inventory_perf.base_month({ledger}, $1))
+         ORDER BY {keys o})
+        UNION ALL
+        (SELECT {keys d}, CASE WHEN d.day < $1 THEN d.quantity END,
+                CASE WHEN d.day >= $1 THEN d.in_quantity END,
+                CASE WHEN d.day >= $1 THEN d.out_quantity END,
+                CASE WHEN d.day >= $1 THEN d.move_count END,
+                CASE WHEN d.day < $1 THEN d.move_count END
+                {value:, CASE WHEN d.day < $1 THEN d.value END,
+                CASE WHEN d.day >= $1 THEN d.value END}
+         FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
+         JOIN {day_entries} d ON d.month = m.month
+         WHERE d.day <= $2 AND d.month <= $2
+           AND d.month >= (SELECT inventory_perf.base_month({ledger}, $1))
+         ORDER BY {keys d})
+        UNION ALL
+        (SELECT {keys c}, CASE WHEN c.day < $1 THEN c.quantity END,
+                CASE WHEN c.day >= $1 THEN c.in_quantity END,
+                CASE WHEN c.day >= $1 THEN c.out_quantity END,
+                CASE WHEN c.day >= $1 THEN c.move_count END,
+                CASE WHEN c.day < $1 THEN c.move_count END
+                {value:, CASE WHEN c.day < $1 THEN c.value END,
+                CASE WHEN c.day >= $1 THEN c.value END}
+         FROM {pending_entries} c
+         WHERE c.day <= $2
+         ORDER BY {keys c})
+    ) e
+    WHERE inventory_perf.check_period($1, $2)
+    GROUP BY {keys e}
+    HAVING inventory_perf.total(e.move_count) + inventory_perf.total(e.earlier_count) <> 0
+) p;
 END;
 COMMENT ON FUNCTION {stock_period}(date, date) IS 'one row per key for the days from_date to to_date, both included: opening, in, out, net, closing, number of movements. Error 22004 for a null day, 22023 when from_date is after to_date';
 
@@ -107,7 +130,8 @@ FROM (
             SELECT {keys d}, d.day, d.quantity{value:, d.value}, d.move_count
             FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
             JOIN {day_entries} d ON d.month = m.month
-            WHERE d.day <= $2
+            WHERE d.day <= $2 AND d.month <= $2
+              AND d.month >= (SELECT inventory_perf.base_month({ledger}, $1))
             UNION ALL
             SELECT {keys p}, p.day, p.quantity{value:, p.value}, p.move_count
             FROM {pending_entries} p
@@ -130,7 +154,8 @@ FROM (
                    d.move_count
             FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
             JOIN {day_entries} d ON d.month = m.month
-            WHERE d.day >= $1 AND d.day <= $2
+            WHERE d.day >= $1 AND d.day <= $2 AND d.month <= $2
+              AND d.month >= (SELECT inventory_perf.base_month({ledger}, $1))
             UNION ALL
             SELECT {keys p}, p.day, p.in_quantity, p.out_quantity, p.quantity{value:, p.value},
                    p.move_count

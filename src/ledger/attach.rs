@@ -27,6 +27,8 @@ pub struct Arguments {
     pub target_schema: Option<String>,
     pub prefix: String,
     pub backfill: bool,
+    /// What the names in the caller's expressions are looked up with.
+    pub search_path: String,
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -64,7 +66,7 @@ fn attach_ledger(
             .map(|dimension| required(dimension, "dimensions"))
             .collect::<Result<_, _>>()?;
         let preset = preset.as_deref().map(Preset::parse).transpose()?;
-        attach(Arguments {
+        let arguments = Arguments {
             ledger: required(ledger, "ledger")?,
             choices: Choices {
                 preset,
@@ -85,7 +87,9 @@ fn attach_ledger(
             target_schema,
             prefix: required(prefix, "prefix")?,
             backfill: required(backfill, "backfill")?,
-        })
+            search_path: security::search_path(),
+        };
+        security::with_safe_path(|| attach(arguments))
     })();
     TableIterator::new(attached.or_raise())
 }
@@ -145,42 +149,40 @@ fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure
         );
     }
 
-    security::with_safe_path(|| {
-        let tables_of_storage = storage::create(&objects, &mapping)?;
-        let mapped_moves = names::relation(&objects.name(MAPPED_MOVES))?;
-        for member in &tables {
-            members::create_triggers(*member)?;
-        }
-        registry::register(&Registration {
-            ledger: arguments.ledger,
-            prefix: &arguments.prefix,
-            mapping: &mapping,
-            pending: tables_of_storage.pending,
-            days: tables_of_storage.days,
-            openings: tables_of_storage.openings,
-            months: tables_of_storage.months,
-            mapped_moves,
-            members: &tables,
-        })?;
-        let ledger = registry::get(arguments.ledger)?;
-        storage::give_to_owner(&ledger)?;
-        if arguments.backfill {
-            backfill::fill(&ledger)?;
-            storage::create_relations(&ledger)?;
-            registry::set_state(ledger.oid, State::Ready)?;
-        } else {
-            ereport!(
-                PgLogLevel::NOTICE,
-                PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
-                format!(
-                    "commit, then run SELECT inventory_perf.backfill_ledger({}) to fill the \
-                     snapshots and create the relations that answer",
-                    crate::sql::quote_literal(&ledger.name)
-                )
-            );
-        }
-        Ok(created(&objects, &table.name, arguments.backfill))
-    })
+    let tables_of_storage = storage::create(&objects, &mapping)?;
+    let mapped_moves = names::relation(&objects.name(MAPPED_MOVES))?;
+    for member in &tables {
+        members::create_triggers(*member)?;
+    }
+    registry::register(&Registration {
+        ledger: arguments.ledger,
+        prefix: &arguments.prefix,
+        mapping: &mapping,
+        pending: tables_of_storage.pending,
+        days: tables_of_storage.days,
+        openings: tables_of_storage.openings,
+        months: tables_of_storage.months,
+        mapped_moves,
+        members: &tables,
+    })?;
+    let ledger = registry::get(arguments.ledger)?;
+    storage::give_to_owner(&ledger)?;
+    if arguments.backfill {
+        backfill::fill(&ledger)?;
+        storage::create_relations(&ledger)?;
+        registry::set_state(ledger.oid, State::Ready)?;
+    } else {
+        ereport!(
+            PgLogLevel::NOTICE,
+            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+            format!(
+                "commit, then run SELECT inventory_perf.backfill_ledger({}) to fill the \
+                 snapshots and create the relations that answer",
+                crate::sql::quote_literal(&ledger.name)
+            )
+        );
+    }
+    Ok(created(&objects, &table.name, arguments.backfill))
 }
 
 /// Storage is written past the triggers, so it cannot be a ledger itself.

@@ -11,6 +11,7 @@ mod truncation;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use super::keys::KeyInterner;
 use super::legs::{LegBuffer, Movement, Movements, WideLeg, negate_numeric, numeric_datum};
 use super::registry::Ledger;
 use super::table_writer::TableWriter;
@@ -88,8 +89,7 @@ unsafe fn capture_statement(
             pg_sys::tuplestore_select_read_pointer(rows, 0);
         }
     }
-    append_pending(plan.pending, plan.has_value, &mut legs);
-    Ok(())
+    append_pending(plan.pending, plan.has_value, &mut legs)
 }
 
 /// Captures every row of one member of a ledger, as if it were inserted, or deleted.
@@ -110,7 +110,7 @@ pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<(), Fai
             check_interrupts();
             plan.collect(slot, &mut legs, retract)?;
             if legs.legs.len() + legs.wide.len() >= WHOLE_TABLE_BATCH {
-                append_pending(plan.pending, plan.has_value, &mut legs);
+                append_pending(plan.pending, plan.has_value, &mut legs)?;
                 legs = plan.buffer();
             }
         }
@@ -119,8 +119,7 @@ pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<(), Fai
         pg_sys::UnregisterSnapshot(snapshot);
         pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
     }
-    append_pending(plan.pending, plan.has_value, &mut legs);
-    Ok(())
+    append_pending(plan.pending, plan.has_value, &mut legs)
 }
 
 pub fn check_interrupts() {
@@ -132,44 +131,55 @@ pub fn check_interrupts() {
     }
 }
 
+/// Statements with more legs than this write them in the order of the pending table's index, whose
+/// pages then stay at hand.
+const SORT_KEYS_FROM: usize = 64;
+
 /// Appends what was collected to the pending table.
-fn append_pending(pending: pg_sys::Oid, has_value: bool, legs: &mut LegBuffer) {
+fn append_pending(
+    pending: pg_sys::Oid,
+    has_value: bool,
+    legs: &mut LegBuffer,
+) -> Result<(), Failure> {
+    if legs.legs.len() > SORT_KEYS_FROM && legs.wide.is_empty() {
+        legs.rank_keys();
+    }
     legs.sort();
     let mut movements =
         Movements::new(legs.legs.iter().copied()).filter(|movement| !movement.changes_nothing());
     let first = movements.next();
     if first.is_none() && legs.wide.is_empty() {
-        return;
+        return Ok(());
     }
     let mut row = PendingRow::new(has_value);
-    // SAFETY: attaching made the table with exactly these columns and one plain index.
+    let mut writer = TableWriter::open(pending, &row.types(&legs.keys), false)?;
+    // SAFETY: the table has the columns of a pending row, which open() has checked.
     unsafe {
-        let mut writer = TableWriter::open(pending, false);
         for movement in first.into_iter().chain(movements) {
             row.write(&mut writer, legs.keys.datums(movement.key), &movement);
         }
         for wide in &legs.wide {
             row.write_wide(&mut writer, legs.keys.datums(wide.key), wide);
         }
-        writer.finish();
     }
+    writer.finish();
+    Ok(())
 }
 
 /// Appends the legs that are too wide for integers, and forgets them.
-pub fn append_wide(ledger: &Ledger, legs: &mut LegBuffer) {
+pub fn append_wide(ledger: &Ledger, legs: &mut LegBuffer) -> Result<(), Failure> {
     if legs.wide.is_empty() {
-        return;
+        return Ok(());
     }
     let mut row = PendingRow::new(ledger.mapping.value.is_some());
-    // SAFETY: attaching made the table with exactly these columns and one plain index.
-    unsafe {
-        let mut writer = TableWriter::open(ledger.pending, false);
-        for wide in &legs.wide {
-            row.write_wide(&mut writer, legs.keys.datums(wide.key), wide);
-        }
-        writer.finish();
+    let mut writer = TableWriter::open(ledger.pending, &row.types(&legs.keys), false)?;
+    for wide in &legs.wide {
+        // SAFETY: the table has the columns of a pending row, which open() has checked.
+        unsafe { row.write_wide(&mut writer, legs.keys.datums(wide.key), wide) };
     }
+    writer.finish();
     legs.forget_wide();
+    Ok(())
 }
 
 /// One row of a pending table, reused from row to row.
@@ -193,6 +203,20 @@ impl PendingRow {
                 pg_sys::GetCurrentTransactionStartTimestamp()
             }),
         }
+    }
+
+    /// The types of a pending table's columns.
+    fn types(&self, keys: &KeyInterner) -> Vec<pg_sys::Oid> {
+        let mut types: Vec<pg_sys::Oid> = keys.type_oids().collect();
+        types.extend([
+            pg_sys::DATEOID,
+            pg_sys::NUMERICOID,
+            pg_sys::NUMERICOID,
+            pg_sys::INT8OID,
+        ]);
+        types.extend(self.has_value.then_some(pg_sys::NUMERICOID));
+        types.push(pg_sys::TIMESTAMPTZOID);
+        types
     }
 
     unsafe fn write(

@@ -49,30 +49,19 @@ pub fn check_syntax(argument: &str, expression: &str) -> Result<(), Failure> {
 
 /// Refuses what a trigger cannot work out from one row alone, always to the same result.
 ///
-/// `columns` names the argument that each column of the view comes from.
-pub fn check_view(view: pg_sys::Oid, columns: &[String]) -> Result<(), Failure> {
+/// The view has one column, which `argument` names.
+pub fn check_view(view: pg_sys::Oid, argument: &str) -> Result<(), Failure> {
     // SAFETY: the view stays open, and so its query stays where it is, until it is checked.
     unsafe {
         let relation = pg_sys::table_open(view, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
         let query = &*pg_sys::get_view_query(relation);
-        let result = check_query(query, columns);
+        let entry = (*(*query.targetList).elements)
+            .ptr_value
+            .cast::<pg_sys::TargetEntry>();
+        let result = check_node(query, (*entry).expr.cast(), argument);
         pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
         result
     }
-}
-
-unsafe fn check_query(query: &pg_sys::Query, columns: &[String]) -> Result<(), Failure> {
-    for (position, argument) in columns.iter().enumerate() {
-        // SAFETY: the view has one column for each argument.
-        unsafe {
-            let entry = (*(*query.targetList).elements.add(position)).ptr_value;
-            let node = (*entry.cast::<pg_sys::TargetEntry>())
-                .expr
-                .cast::<pg_sys::Node>();
-            check_node(query, node, argument)?;
-        }
-    }
-    Ok(())
 }
 
 unsafe fn check_node(

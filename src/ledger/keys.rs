@@ -10,6 +10,7 @@ use crate::error::Failure;
 /// How one key column is hashed, compared and copied.
 #[derive(Clone)]
 pub struct KeyType {
+    type_oid: pg_sys::Oid,
     length: i16,
     by_value: bool,
     collation: pg_sys::Oid,
@@ -76,6 +77,7 @@ impl KeyType {
             })),
         };
         Ok(Self {
+            type_oid,
             length: entry.typlen,
             by_value: entry.typbyval,
             collation,
@@ -186,6 +188,10 @@ impl KeyInterner {
             // SAFETY: reads a backend variable.
             context: unsafe { pg_sys::CurrentMemoryContext },
         }
+    }
+
+    pub fn type_oids(&self) -> impl Iterator<Item = pg_sys::Oid> {
+        self.types.iter().map(|key_type| key_type.type_oid)
     }
 
     pub fn len(&self) -> usize {

@@ -490,11 +490,8 @@ fn not_finite(role: &str, value: &str) -> Failure {
 }
 
 fn day_out_of_range(day: i32) -> Failure {
-    let day = match day {
-        i32::MAX => "infinity".to_owned(),
-        i32::MIN => "-infinity".to_owned(),
-        days => format!("2000-01-01 {days:+} days"),
-    };
+    // SAFETY: any number of days is a date, or infinite.
+    let day = unsafe { pgrx::datum::Date::from_pg_epoch_days(day) };
     Failure::new(
         PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW,
         format!("day {day} of a movement is out of range"),

@@ -1,6 +1,10 @@
 //! Appends rows to a storage table, in batches and without a query.
 
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
+
+use super::registry::relation_name;
+use crate::error::Failure;
 
 /// Rows that one heap_multi_insert() takes; as many as COPY collects.
 const BATCH: usize = 1_000;
@@ -25,28 +29,39 @@ pub struct TableWriter {
 }
 
 impl TableWriter {
-    /// # Safety
-    /// `table` is the OID of a heap table whose only indexes are plain ones: on columns, without
-    /// a predicate, not unique.
-    pub unsafe fn open(table: pg_sys::Oid, bulk: bool) -> Self {
-        // SAFETY: plain calls of the backend; whatever they allocate lives in the current context.
+    /// Opens a table whose columns have exactly these types. An owner may have altered it, or put
+    /// indexes on it that a row cannot be written to without a query: then it is refused.
+    pub fn open(table: pg_sys::Oid, columns: &[pg_sys::Oid], bulk: bool) -> Result<Self, Failure> {
+        // SAFETY: plain calls of the backend; whatever they allocate lives in the current context,
+        // and what is open when an error is returned is closed as the transaction ends.
         unsafe {
             let relation = pg_sys::table_open(table, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
+            if !has_columns(relation, columns) {
+                return Err(altered(
+                    table,
+                    "its columns are not those it was created with",
+                ));
+            }
             let mut indexes = Vec::new();
             let list = pg_sys::RelationGetIndexList(relation);
-            if !list.is_null() {
-                for position in 0..(*list).length {
-                    let oid = (*(*list).elements.add(position as usize)).oid_value;
-                    let index =
-                        pg_sys::index_open(oid, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
-                    indexes.push(OpenIndex {
-                        relation: index,
-                        info: pg_sys::BuildIndexInfo(index),
-                    });
+            let count = if list.is_null() { 0 } else { (*list).length };
+            for position in 0..count {
+                let oid = (*(*list).elements.add(position as usize)).oid_value;
+                let index = pg_sys::index_open(oid, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
+                let info = pg_sys::BuildIndexInfo(index);
+                if !(*info).ii_Expressions.is_null() || !(*info).ii_Predicate.is_null() {
+                    return Err(altered(
+                        table,
+                        "it has an index on an expression, or a partial one",
+                    ));
                 }
+                indexes.push(OpenIndex {
+                    relation: index,
+                    info,
+                });
             }
             let context = pg_sys::CurrentMemoryContext;
-            Self {
+            Ok(Self {
                 relation,
                 indexes,
                 slots: Vec::new(),
@@ -66,7 +81,7 @@ impl TableWriter {
                     1024 * 1024,
                 ),
                 context,
-            }
+            })
         }
     }
 
@@ -117,6 +132,14 @@ impl TableWriter {
             let mut nulls = [false; pg_sys::INDEX_MAX_KEYS as usize];
             for slot in &self.slots[..self.filled] {
                 for index in &self.indexes {
+                    if !(*index.info).ii_ReadyForInserts {
+                        continue;
+                    }
+                    let unique = if (*index.info).ii_Unique {
+                        pg_sys::IndexUniqueCheck::UNIQUE_CHECK_YES
+                    } else {
+                        pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO
+                    };
                     pg_sys::FormIndexDatum(
                         index.info,
                         *slot,
@@ -130,7 +153,7 @@ impl TableWriter {
                         nulls.as_mut_ptr(),
                         &mut (**slot).tts_tid,
                         self.relation,
-                        pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO,
+                        unique,
                         false,
                         index.info,
                     );
@@ -163,4 +186,24 @@ impl TableWriter {
         }
         self.written
     }
+}
+
+unsafe fn has_columns(relation: pg_sys::Relation, types: &[pg_sys::Oid]) -> bool {
+    // SAFETY: the descriptor of an open table has that many attributes.
+    unsafe {
+        let descriptor = pgrx::PgTupleDesc::from_pg_unchecked((*relation).rd_att);
+        descriptor.len() == types.len()
+            && descriptor
+                .iter()
+                .zip(types)
+                .all(|(column, type_oid)| column.atttypid == *type_oid && !column.attisdropped)
+    }
+}
+
+fn altered(table: pg_sys::Oid, how: &str) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("internal table {} was altered: {how}", relation_name(table)),
+    )
+    .hint("Undo the change, or detach the ledger with drop_data => true and attach it again.")
 }

@@ -170,9 +170,9 @@ fn repair(ledger: &Ledger) -> Result<i64, Failure> {
         // right when this transaction commits.
         registry::set_state(ledger.oid, State::Ready)?;
     }
-    let corrected = correct(&ledger, None, None, None)?;
+    // Folding first opens the months of what is pending, which corrections build on.
     fold::fold(&ledger, None)?;
-    Ok(corrected)
+    correct(&ledger, None, None, None)
 }
 
 /// Triggers that were dropped or disabled are there again afterwards, before anything is read.

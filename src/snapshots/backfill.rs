@@ -59,28 +59,29 @@ fn fill_tables(ledger: &Ledger) -> Result<i64, Failure> {
             )
         );
     }
-    write(ledger, &mut buffer, runs);
+    write(ledger, &mut buffer, runs)?;
     Ok(rows)
 }
 
-fn write(ledger: &Ledger, buffer: &mut LegBuffer, mut runs: Runs) {
+fn write(ledger: &Ledger, buffer: &mut LegBuffer, mut runs: Runs) -> Result<(), Failure> {
     let has_value = ledger.mapping.value.is_some();
     if runs.is_empty() {
         buffer.rank_keys();
         buffer.sort();
-        let mut writer = StorageWriter::open(ledger, has_value, &buffer.keys);
+        let mut writer = StorageWriter::open(ledger, has_value, &buffer.keys)?;
         for movement in Movements::new(buffer.legs.iter().copied()) {
             writer.write(&movement);
         }
         writer.finish();
     } else {
         runs.spill(buffer);
-        let mut writer = StorageWriter::open(ledger, has_value, &buffer.keys);
+        let mut writer = StorageWriter::open(ledger, has_value, &buffer.keys)?;
         for movement in Movements::new(runs.merged()) {
             writer.write(&movement);
         }
         writer.finish();
     }
+    Ok(())
 }
 
 fn buffer(ledger: &Ledger) -> Result<LegBuffer, Failure> {

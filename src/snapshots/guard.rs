@@ -207,7 +207,7 @@ fn check_snapshot(ledger: pg_sys::Oid, entry: &Entry) -> Result<(), Failure> {
     // SAFETY: a query is running, so there is an active snapshot.
     let is_same = || unsafe {
         read_row(ledger, entry.epoch, pg_sys::GetActiveSnapshot())
-            .is_some_and(|seen| seen.generation == entry.generation)
+            .is_some_and(|seen| seen.generation == entry.generation && seen.months == entry.months)
     };
     if !is_later || is_same() {
         return Ok(());
@@ -300,17 +300,24 @@ unsafe fn may_read_columns(
 /// begins on or before it. Before the first one it is -infinity, which no month equals.
 #[pg_extern(sql = false)]
 fn base_month(ledger: Option<pg_sys::Oid>, day: Option<Date>) -> Date {
-    let base = (|| {
-        let day = required(day, "day")?.to_pg_epoch_days();
-        let months = stored_months(required(ledger, "ledger")?)?;
-        Ok(months
-            .into_iter()
-            .filter(|month| *month <= day)
-            .max()
-            .unwrap_or(i32::MIN))
-    })();
+    required(day, "day")
+        .and_then(|day| last_month(ledger, day.to_pg_epoch_days()))
+        .or_raise()
+}
+
+/// The same for the end of a day: the openings of a month are the balances of the day before it.
+#[pg_extern(sql = false)]
+fn opening_month(ledger: Option<pg_sys::Oid>, as_of: Option<Date>) -> Date {
+    required(as_of, "as_of")
+        .and_then(|as_of| last_month(ledger, as_of.to_pg_epoch_days().saturating_add(1)))
+        .or_raise()
+}
+
+fn last_month(ledger: Option<pg_sys::Oid>, day: i32) -> Result<Date, Failure> {
+    let months = stored_months(required(ledger, "ledger")?)?;
+    let last = months.into_iter().filter(|month| *month <= day).max();
     // SAFETY: a day out of a date column, or -infinity.
-    unsafe { Date::from_pg_epoch_days(base.or_raise()) }
+    Ok(unsafe { Date::from_pg_epoch_days(last.unwrap_or(i32::MIN)) })
 }
 
 /// The months with movements from the base month of one day to another day.

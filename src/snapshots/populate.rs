@@ -96,8 +96,8 @@ fn populate_tenant(
         );
         security::with_safe_path(|| {
             registry::lock_for_maintenance(ledger.oid, c"populate_daily_stock_snapshots()")?;
-            audit::correct(&ledger, Some(start), Some(end), Some(&tenant))?;
             fold::fold(&ledger, None)?;
+            audit::correct(&ledger, Some(start), Some(end), Some(&tenant))?;
             count_snapshots(&ledger, &tenant, start, end)
         })
     })()

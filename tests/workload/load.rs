@@ -449,7 +449,9 @@ fn is_lost_connection(error: &Error) -> bool {
 pub fn is_older_than_storage(error: &Error) -> bool {
     error.as_db_error().is_some_and(|error| {
         *error.code() == SqlState::T_R_SERIALIZATION_FAILURE
-            && error.message().contains("were filled after this transaction's snapshot")
+            && error
+                .message()
+                .contains("were filled after this transaction's snapshot")
     })
 }
 

@@ -15,6 +15,7 @@ use crate::ledger::expressions;
 use crate::ledger::keys::KeyType;
 use crate::ledger::mapping::{Key, Mapping, location_key_name};
 use crate::ledger::objects::{MAPPED_MOVES, Objects};
+use crate::security;
 use crate::sql::{quote_identifier, quote_literal};
 
 /// Digits after the point that a binary floating-point quantity is rounded to, so that sums do
@@ -68,7 +69,6 @@ pub fn create(
     };
     let second_leg = to.filter(|_| arguments.by_location);
 
-    // A first version with the bare expressions tells their types, and what they contain.
     let mut bare: Vec<(String, String)> = keys
         .iter()
         .map(|key| (key.role.to_owned(), quote_identifier(&key.column)))
@@ -86,23 +86,16 @@ pub fn create(
         bare.push(("filter".into(), filter.clone()));
     }
     let view = objects.name(MAPPED_MOVES);
-    let outputs: Vec<(String, String)> = bare
-        .iter()
-        .enumerate()
-        .map(|(position, (_, expression))| (expression.clone(), format!("c{position}")))
-        .collect();
-    create_view(&view, ledger, &outputs, None)?;
-    let oid = names::relation(&view)?;
-    let arguments_of_columns: Vec<String> = bare.iter().map(|(name, _)| name.clone()).collect();
-    expressions::check_view(oid, &arguments_of_columns)?;
-    let types = expressions::column_types(oid);
-    let key_types = key_sql_types(oid, keys.len())?;
-    Spi::run(&format!("DROP VIEW {view}"))?;
-
-    for ((type_oid, collation), key) in types.iter().zip(&keys) {
-        KeyType::new(*type_oid, *collation)
-            .map_err(|failure| failure.about(format!("key column {}", key.column)))?;
+    let probe = Probe {
+        view: &view,
+        ledger,
+        search_path: &arguments.search_path,
+    };
+    let mut types = Vec::new();
+    for (argument, expression) in &bare {
+        types.push(probe.type_of(argument, expression)?);
     }
+    let key_types = probe.key_types(&keys)?;
     if second_leg.is_some() {
         check_both_sides(&keys, &types)?;
     }
@@ -145,7 +138,7 @@ pub fn create(
             "value".into(),
         ));
     }
-    create_view(&view, ledger, &outputs, detected.filter.as_deref())?;
+    probe.create_view(&outputs, detected.filter.as_deref())?;
     Spi::run(&format!(
         "COMMENT ON VIEW {view} IS 'internal to inventory_perf: the mapping of the ledger'"
     ))?;
@@ -237,45 +230,94 @@ fn check_names(keys: &[KeyColumn]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn create_view(
-    view: &str,
-    ledger: &str,
-    outputs: &[(String, String)],
-    filter: Option<&str>,
-) -> Result<(), Failure> {
-    // A line break ends a comment that an expression may end with.
-    let columns: Vec<String> = outputs
-        .iter()
-        .map(|(expression, name)| format!("({expression}\n) AS {name}"))
-        .collect();
-    let filter = filter.map_or(String::new(), |filter| format!(" WHERE ({filter}\n)"));
-    Spi::run(&format!(
-        "CREATE VIEW {view} AS SELECT {} FROM {ledger}{filter}",
-        columns.join(", ")
-    ))?;
-    Ok(())
+/// Creates the view, first with one bare expression at a time to learn what it is.
+struct Probe<'a> {
+    view: &'a str,
+    ledger: &'a str,
+    search_path: &'a str,
+}
+
+impl Probe<'_> {
+    fn create_view(
+        &self,
+        outputs: &[(String, String)],
+        filter: Option<&str>,
+    ) -> Result<(), Failure> {
+        // A line break ends a comment that an expression may end with.
+        let columns: Vec<String> = outputs
+            .iter()
+            .map(|(expression, name)| format!("({expression}\n) AS {name}"))
+            .collect();
+        let filter = filter.map_or(String::new(), |filter| format!(" WHERE ({filter}\n)"));
+        let command = format!(
+            "CREATE VIEW {} AS SELECT {} FROM {}{filter}",
+            self.view,
+            columns.join(", "),
+            self.ledger
+        );
+        Ok(security::with_path(self.search_path, || {
+            Spi::run(&command)
+        })?)
+    }
+
+    fn drop_view(&self) -> Result<(), Failure> {
+        Ok(Spi::run(&format!("DROP VIEW {}", self.view))?)
+    }
+
+    /// The type of an expression and its collation, if it can be worked out from one row.
+    fn type_of(
+        &self,
+        argument: &str,
+        expression: &str,
+    ) -> Result<(pg_sys::Oid, pg_sys::Oid), Failure> {
+        self.create_view(&[(expression.to_owned(), "c".to_owned())], None)?;
+        let view = names::relation(self.view)?;
+        expressions::check_view(view, argument)?;
+        let types = expressions::column_types(view);
+        self.drop_view()?;
+        Ok(types
+            .first()
+            .copied()
+            .unwrap_or((pg_sys::InvalidOid, pg_sys::InvalidOid)))
+    }
+
+    /// The key columns' types as SQL writes them, and their equality operators.
+    fn key_types(&self, keys: &[KeyColumn]) -> Result<Vec<(String, String)>, Failure> {
+        let outputs: Vec<(String, String)> = keys
+            .iter()
+            .enumerate()
+            .map(|(index, key)| (quote_identifier(&key.column), format!("k{}", index + 1)))
+            .collect();
+        self.create_view(&outputs, None)?;
+        let view = names::relation(self.view)?;
+        for ((type_oid, collation), key) in expressions::column_types(view).into_iter().zip(keys) {
+            KeyType::new(type_oid, collation)
+                .map_err(|failure| failure.about(format!("key column {}", key.column)))?;
+        }
+        let types = key_sql_types(view, keys.len())?;
+        self.drop_view()?;
+        Ok(types)
+    }
 }
 
 /// The first columns' types as SQL writes them, and their equality operators.
 fn key_sql_types(view: pg_sys::Oid, count: usize) -> Result<Vec<(String, String)>, Failure> {
-    let types = crate::security::with_safe_path(|| {
-        Spi::connect(|client| {
-            let mut types = Vec::new();
-            let rows = client.select(
-                include_str!("../../../sql/ledger/key_types.sql"),
-                None,
-                &[view.into(), (count as i32).into()],
-            )?;
-            for row in rows {
-                let type_oid = row.get::<pg_sys::Oid>(3)?.unwrap_or(pg_sys::InvalidOid);
-                types.push((
-                    row.get::<String>(1)?.unwrap_or_default(),
-                    row.get::<String>(2)?.unwrap_or_default(),
-                    type_oid,
-                ));
-            }
-            Ok::<_, pgrx::spi::Error>(types)
-        })
+    let types = Spi::connect(|client| {
+        let mut types = Vec::new();
+        let rows = client.select(
+            include_str!("../../../sql/ledger/key_types.sql"),
+            None,
+            &[view.into(), (count as i32).into()],
+        )?;
+        for row in rows {
+            let type_oid = row.get::<pg_sys::Oid>(3)?.unwrap_or(pg_sys::InvalidOid);
+            types.push((
+                row.get::<String>(1)?.unwrap_or_default(),
+                row.get::<String>(2)?.unwrap_or_default(),
+                type_oid,
+            ));
+        }
+        Ok::<_, pgrx::spi::Error>(types)
     })?;
     types
         .into_iter()
@@ -313,16 +355,14 @@ fn check_both_sides(
 }
 
 fn day_sql(expression: &str, type_oid: pg_sys::Oid, time_zone: &str) -> Result<String, Failure> {
+    let zone = zone_sql(time_zone)?;
     // SAFETY: a catalog look-up by value.
     match unsafe { pg_sys::getBaseType(type_oid) } {
         pg_sys::DATEOID => Ok(format!("({expression}\n)::pg_catalog.date")),
         pg_sys::TIMESTAMPOID => Ok(format!("({expression}\n)::pg_catalog.date")),
-        pg_sys::TIMESTAMPTZOID => {
-            let zone = zone_sql(time_zone)?;
-            Ok(format!(
-                "(({expression}\n) AT TIME ZONE {zone})::pg_catalog.date"
-            ))
-        }
+        pg_sys::TIMESTAMPTZOID => Ok(format!(
+            "(({expression}\n) AT TIME ZONE {zone})::pg_catalog.date"
+        )),
         _ => Err(wrong_type(
             "moved_at",
             type_oid,

@@ -50,7 +50,7 @@ impl<'a> Reading<'a> {
     pub fn run(&mut self, query: &str) -> Result<(), Failure> {
         // SAFETY: the query's columns are those of the mapping view.
         executor::for_each_row(query, |slot| unsafe { self.add(slot) }.or_raise())?;
-        append_wide(self.ledger, &mut self.buffer);
+        append_wide(self.ledger, &mut self.buffer)?;
         if self.has_reported {
             self.report("");
         }
@@ -75,7 +75,7 @@ impl<'a> Reading<'a> {
             self.runs.spill(&mut self.buffer);
         }
         if self.buffer.wide.len() >= WIDE_BATCH {
-            append_wide(self.ledger, &mut self.buffer);
+            append_wide(self.ledger, &mut self.buffer)?;
         }
         if self.rows % LOOK_EVERY == 0 {
             check_interrupts();

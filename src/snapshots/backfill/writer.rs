@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 
 use crate::calendar::Month;
 use crate::decimal::EncodedNumeric;
+use crate::error::Failure;
 use crate::ledger::capture::check_interrupts;
 use crate::ledger::keys::KeyInterner;
 use crate::ledger::legs::{Movement, numeric_datum};
@@ -35,23 +36,34 @@ pub struct StorageWriter<'a> {
 }
 
 impl<'a> StorageWriter<'a> {
-    pub fn open(ledger: &Ledger, has_value: bool, keys: &'a KeyInterner) -> Self {
-        // SAFETY: attaching made these tables; their indexes are plain, or not there yet. The
-        // months have a unique index, but each month is written once to an empty table.
-        let open = |table| unsafe { TableWriter::open(table, true) };
-        Self {
+    pub fn open(ledger: &Ledger, has_value: bool, keys: &'a KeyInterner) -> Result<Self, Failure> {
+        const DATE: pg_sys::Oid = pg_sys::DATEOID;
+        const NUMERIC: pg_sys::Oid = pg_sys::NUMERICOID;
+        let types = |measures: &[pg_sys::Oid], values: usize| {
+            let mut types: Vec<pg_sys::Oid> = keys.type_oids().collect();
+            types.extend_from_slice(measures);
+            types.extend(std::iter::repeat_n(
+                NUMERIC,
+                if has_value { values } else { 0 },
+            ));
+            types.push(pg_sys::INT8OID);
+            types
+        };
+        let days = types(&[DATE, DATE, NUMERIC, NUMERIC, NUMERIC], 2);
+        let openings = types(&[DATE, NUMERIC], 1);
+        Ok(Self {
             keys,
             has_value,
-            days: open(ledger.days),
-            openings: open(ledger.openings),
-            months: open(ledger.months),
+            days: TableWriter::open(ledger.days, &days, true)?,
+            openings: TableWriter::open(ledger.openings, &openings, true)?,
+            months: TableWriter::open(ledger.months, &[DATE], true)?,
             balances: vec![Balance::default(); keys.len()],
             month: None,
             key: None,
             month_quantity: Sum::default(),
             month_value: Sum::default(),
             row: Row::default(),
-        }
+        })
     }
 
     pub fn write(&mut self, movement: &Movement) {
