@@ -220,6 +220,7 @@ fn sync(ledger: &Ledger, recorded: &[pg_sys::Oid], current: &[pg_sys::Oid]) -> R
     let mut all = recorded.to_vec();
     all.extend(current.iter().filter(|member| !recorded.contains(member)));
     registry::set_members(ledger.oid, &all)?;
+    let mut has_rows = false;
     let gone: Vec<pg_sys::Oid> = recorded
         .iter()
         .copied()
@@ -230,12 +231,16 @@ fn sync(ledger: &Ledger, recorded: &[pg_sys::Oid], current: &[pg_sys::Oid]) -> R
         .collect();
     for member in current.iter().filter(|member| !recorded.contains(member)) {
         create_triggers(*member)?;
-        capture_rows(ledger, *member, false)?;
+        has_rows |= capture_rows(ledger, *member, false)?;
     }
     for member in &gone {
-        capture_rows(ledger, *member, true)?;
+        has_rows |= capture_rows(ledger, *member, true)?;
     }
     registry::set_members(ledger.oid, current)?;
+    if has_rows {
+        // Older snapshots see the partitions as they are now, but not that their rows were counted.
+        registry::start_generation(ledger.oid)?;
+    }
     for member in &gone {
         drop_triggers(*member)?;
     }
@@ -243,11 +248,11 @@ fn sync(ledger: &Ledger, recorded: &[pg_sys::Oid], current: &[pg_sys::Oid]) -> R
 }
 
 /// Rows count once, in the table that holds them; the mapping's functions run as the owner.
-fn capture_rows(ledger: &Ledger, member: pg_sys::Oid, retract: bool) -> Result<(), Failure> {
+fn capture_rows(ledger: &Ledger, member: pg_sys::Oid, retract: bool) -> Result<bool, Failure> {
     // SAFETY: a catalog look-up by value.
     let is_partitioned = unsafe { pg_sys::get_rel_relkind(member) } as u8 == b'p';
     if is_partitioned {
-        return Ok(());
+        return Ok(false);
     }
     security::run_as(ledger.owner, || {
         capture::capture_whole_table(member, retract)
