@@ -9,6 +9,7 @@ use std::cell::Cell;
 
 use crate::error::Failure;
 use crate::ledger::{members, registry};
+use crate::security;
 use crate::snapshots::storage;
 
 /// A TRUNCATE of a whole ledger that is under way: the ledger, and where it runs. After an error
@@ -27,6 +28,10 @@ thread_local! {
 /// A statement first fires the BEFORE triggers of every table that it empties, the named one
 /// before its partitions; then it empties them; then it fires the AFTER triggers.
 pub fn capture(relation: pg_sys::Oid, is_before: bool) -> Result<(), Failure> {
+    security::with_safe_path(|| capture_safely(relation, is_before))
+}
+
+fn capture_safely(relation: pg_sys::Oid, is_before: bool) -> Result<(), Failure> {
     let Some(ledger) = members::ledger_of(relation)? else {
         return Ok(());
     };
