@@ -94,7 +94,7 @@ fn who_reads_the_ledger_reads_its_snapshots() {
     for role in ["keeper", "reader", "writer", "postgres"] {
         let mut client = shop.as_role(role);
         for read in READS {
-            assert_eq!(client.rows(read).is_empty(), false, "{role}: {read}");
+            assert!(!client.rows(read).is_empty(), "{role}: {read}");
         }
     }
     let mut stranger = shop.as_role("stranger");

@@ -25,12 +25,11 @@ impl Rounds {
     }
 }
 
+/// Does the work once, as the given round, and says how long it took, in seconds.
+type Contender<'a, C> = dyn Fn(&mut C, usize) -> f64 + 'a;
+
 /// Every contender once a round, in an order that turns around from one round to the next.
-pub fn alternate<C>(
-    context: &mut C,
-    rounds: usize,
-    contenders: &[&dyn Fn(&mut C, usize) -> f64],
-) -> Rounds {
+pub fn alternate<C>(context: &mut C, rounds: usize, contenders: &[&Contender<'_, C>]) -> Rounds {
     let mut samples = vec![Vec::with_capacity(rounds); contenders.len()];
     for round in 0..rounds {
         let mut order: Vec<usize> = (0..contenders.len()).collect();

@@ -133,10 +133,10 @@ impl Part {
     fn random(rng: &mut StdRng, shape: &Shape, short: bool) -> Self {
         let mut keys = Vec::new();
         for key in shape.keys {
-            if rng.random_bool(0.3) {
-                if let Some(value) = (key.sample)(rng) {
-                    keys.push((key.name, literal(&Some(value), key.sql_type)));
-                }
+            if rng.random_bool(0.3)
+                && let Some(value) = (key.sample)(rng)
+            {
+                keys.push((key.name, literal(&Some(value), key.sql_type)));
             }
         }
         let (from, to) = if short {
