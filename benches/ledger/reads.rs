@@ -161,7 +161,7 @@ fn seconds_to_fetch(client: &mut Client, query: &str) -> f64 {
 }
 
 fn every_key(bench: &mut Bench, client: &mut Client) {
-    let days = ["2024-09-28", "2025-09-28"];
+    let days = ["2024-09-28", "2025-09-15"];
     let compare_days = |bench: &mut Bench, client: &mut Client, baseline: &str, target| {
         for day in days {
             let literal = format!("date '{day}'");
@@ -196,11 +196,11 @@ fn every_key(bench: &mut Bench, client: &mut Client) {
             "VACUUM ANALYZE plain_daily, plain_keys",
         ],
     );
-    let day = "date '2025-09-28'";
+    let day = "date '2025-09-15'";
     compare(
         bench,
         client,
-        "stock of every key on 2025-09-28, against LATERAL over stored snapshots".to_string(),
+        "stock of every key on 2025-09-15, against LATERAL over stored snapshots".to_string(),
         &baseline::stock_on_from_snapshots(day),
         &snapshot_stock(day, "true"),
         None,

@@ -79,7 +79,7 @@ impl Report {
 
     fn push(&mut self, row: Row) {
         eprintln!(
-            "   {}: {} against {} = {} ({}) {}",
+            "   {}: {} | {} | {} | {} {}",
             row.work, row.extension, row.baseline, row.ratio, row.target, row.verdict
         );
         self.rows.push(row);

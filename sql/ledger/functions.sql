@@ -39,9 +39,8 @@ RETURNS TABLE ({public_key_definitions}, opening_quantity numeric, in_quantity n
                {value:, opening_value numeric, value_change numeric, closing_value numeric})
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
--- Each row of a day counts either before the range or in it. As in {stock_on}, the parts are in
--- the order of their indexes; the bounds on the month, which the join implies, keep every plan
--- within the months of the range.
+-- Each row of a day counts either before the range or in it. The months come as an array, so that
+-- one key is one index probe for each of them.
 SELECT {keys p}, p.opening_quantity, p.in_quantity, p.out_quantity,
        p.in_quantity - p.out_quantity,
        p.opening_quantity + p.in_quantity - p.out_quantity,
@@ -70,10 +69,9 @@ FROM (
                 CASE WHEN d.day < $1 THEN d.move_count END
                 {value:, CASE WHEN d.day < $1 THEN d.value END,
                 CASE WHEN d.day >= $1 THEN d.value END}
-         FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
-         JOIN {day_entries} d ON d.month = m.month
-         WHERE d.day <= $2 AND d.month <= $2
-           AND d.month >= (SELECT inventory_perf.base_month({ledger}, $1))
+         FROM {day_entries} d
+         WHERE d.month = ANY (ARRAY(SELECT inventory_perf.open_months({ledger}, $1, $2)))
+           AND d.day <= $2
          ORDER BY {keys d})
         UNION ALL
         (SELECT {keys c}, CASE WHEN c.day < $1 THEN c.quantity END,
@@ -128,10 +126,9 @@ FROM (
             WHERE o.month = (SELECT inventory_perf.base_month({ledger}, $1))
             UNION ALL
             SELECT {keys d}, d.day, d.quantity{value:, d.value}, d.move_count
-            FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
-            JOIN {day_entries} d ON d.month = m.month
-            WHERE d.day <= $2 AND d.month <= $2
-              AND d.month >= (SELECT inventory_perf.base_month({ledger}, $1))
+            FROM {day_entries} d
+            WHERE d.month = ANY (ARRAY(SELECT inventory_perf.open_months({ledger}, $1, $2)))
+              AND d.day <= $2
             UNION ALL
             SELECT {keys p}, p.day, p.quantity{value:, p.value}, p.move_count
             FROM {pending_entries} p
@@ -152,10 +149,9 @@ FROM (
         FROM (
             SELECT {keys d}, d.day, d.in_quantity, d.out_quantity, d.quantity{value:, d.value},
                    d.move_count
-            FROM inventory_perf.open_months({ledger}, $1, $2) m(month)
-            JOIN {day_entries} d ON d.month = m.month
-            WHERE d.day >= $1 AND d.day <= $2 AND d.month <= $2
-              AND d.month >= (SELECT inventory_perf.base_month({ledger}, $1))
+            FROM {day_entries} d
+            WHERE d.month = ANY (ARRAY(SELECT inventory_perf.open_months({ledger}, $1, $2)))
+              AND d.day >= $1 AND d.day <= $2
             UNION ALL
             SELECT {keys p}, p.day, p.in_quantity, p.out_quantity, p.quantity{value:, p.value},
                    p.move_count

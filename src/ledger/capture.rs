@@ -92,12 +92,14 @@ unsafe fn capture_statement(
     append_pending(plan.pending, plan.has_value, &mut legs)
 }
 
-/// Captures every row of one member of a ledger, as if it were inserted, or deleted.
-pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<(), Failure> {
+/// Captures every row of one member of a ledger, as if it were inserted, or deleted. Returns
+/// whether there were any.
+pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<bool, Failure> {
     let Some(plan) = Plan::of(member)? else {
-        return Ok(());
+        return Ok(false);
     };
     let mut legs = plan.buffer();
+    let mut has_rows = false;
     // SAFETY: an ordinary scan of a table that the caller holds a lock on; on an error PostgreSQL
     // releases what is open.
     unsafe {
@@ -108,6 +110,7 @@ pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<(), Fai
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
         while pg_sys::table_scan_getnextslot(scan, forward, slot) {
             check_interrupts();
+            has_rows = true;
             plan.collect(slot, &mut legs, retract)?;
             if legs.legs.len() + legs.wide.len() >= WHOLE_TABLE_BATCH {
                 append_pending(plan.pending, plan.has_value, &mut legs)?;
@@ -119,7 +122,8 @@ pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<(), Fai
         pg_sys::UnregisterSnapshot(snapshot);
         pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
     }
-    append_pending(plan.pending, plan.has_value, &mut legs)
+    append_pending(plan.pending, plan.has_value, &mut legs)?;
+    Ok(has_rows)
 }
 
 pub fn check_interrupts() {

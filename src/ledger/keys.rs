@@ -49,7 +49,9 @@ impl KeyType {
         let missing = entry.hash_proc_finfo.fn_oid == pg_sys::InvalidOid
             || entry.eq_opr_finfo.fn_oid == pg_sys::InvalidOid
             || entry.cmp_proc_finfo.fn_oid == pg_sys::InvalidOid;
-        if missing {
+        // A row with a NULL field is neither NULL nor NOT NULL.
+        let is_composite = entry.typtype as u8 == pg_sys::TYPTYPE_COMPOSITE;
+        if missing || is_composite {
             return Err(Failure::new(
                 PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION,
                 format!(
@@ -57,7 +59,7 @@ impl KeyType {
                     super::expressions::type_name(type_oid)
                 ),
             )
-            .detail("A key type needs a default B-tree and a default hash operator class.")
+            .detail("A key type needs a default B-tree and a default hash operator class, and is not composite.")
             .hint("Use a key column of another type, such as text, uuid or bigint."));
         }
         // SAFETY: a catalog look-up by value.

@@ -82,22 +82,36 @@ fn oids(query: &str, argument: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>, Failure>
     Ok(members)
 }
 
-/// Refuses members that triggers cannot watch.
+/// Refuses members that triggers cannot watch, or that would be empty after a crash while the
+/// snapshots are not.
 pub fn check_kinds(members: &[pg_sys::Oid]) -> Result<(), Failure> {
     for member in members {
-        // SAFETY: a catalog look-up by value.
-        let kind = unsafe { pg_sys::get_rel_relkind(*member) } as u8;
-        if kind == b'f' {
-            return Err(Failure::new(
-                PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
-                format!(
-                    "partition {} is a foreign table",
-                    registry::relation_name(*member)
-                ),
+        // SAFETY: catalog look-ups by value.
+        let (kind, persistence) = unsafe {
+            (
+                pg_sys::get_rel_relkind(*member) as u8,
+                pg_sys::get_rel_persistence(*member) as u8,
             )
-            .detail("Changes of a foreign table cannot be captured.")
-            .hint("Detach the foreign partition from the ledger."));
-        }
+        };
+        let (what, hint) = if kind == pg_sys::RELKIND_FOREIGN_TABLE {
+            (
+                "a foreign table",
+                "Detach the foreign partition from the ledger.",
+            )
+        } else if persistence != pg_sys::RELPERSISTENCE_PERMANENT {
+            (
+                "not a permanent table",
+                "Keep the ledger and its partitions logged.",
+            )
+        } else {
+            continue;
+        };
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+            format!("{} is {what}", registry::relation_name(*member)),
+        )
+        .detail("It cannot be a ledger or a part of one.")
+        .hint(hint));
     }
     Ok(())
 }
@@ -186,6 +200,7 @@ fn sync_all() -> Result<(), Failure> {
     for oid in registry::all()? {
         let recorded = recorded(oid)?;
         let current = current(oid)?;
+        check_kinds(&current)?;
         check_parents(oid, &current)?;
         if current.iter().any(|member| !recorded.contains(member))
             || recorded.iter().any(|member| !current.contains(member))
@@ -201,11 +216,11 @@ fn sync_all() -> Result<(), Failure> {
 }
 
 fn sync(ledger: &Ledger, recorded: &[pg_sys::Oid], current: &[pg_sys::Oid]) -> Result<(), Failure> {
-    check_kinds(current)?;
     // Both the tables that came and those that went are members while their rows are captured.
     let mut all = recorded.to_vec();
     all.extend(current.iter().filter(|member| !recorded.contains(member)));
     registry::set_members(ledger.oid, &all)?;
+    let mut has_rows = false;
     let gone: Vec<pg_sys::Oid> = recorded
         .iter()
         .copied()
@@ -216,12 +231,16 @@ fn sync(ledger: &Ledger, recorded: &[pg_sys::Oid], current: &[pg_sys::Oid]) -> R
         .collect();
     for member in current.iter().filter(|member| !recorded.contains(member)) {
         create_triggers(*member)?;
-        capture_rows(ledger, *member, false)?;
+        has_rows |= capture_rows(ledger, *member, false)?;
     }
     for member in &gone {
-        capture_rows(ledger, *member, true)?;
+        has_rows |= capture_rows(ledger, *member, true)?;
     }
     registry::set_members(ledger.oid, current)?;
+    if has_rows {
+        // Older snapshots see the partitions as they are now, but not that their rows were counted.
+        registry::start_generation(ledger.oid)?;
+    }
     for member in &gone {
         drop_triggers(*member)?;
     }
@@ -229,11 +248,11 @@ fn sync(ledger: &Ledger, recorded: &[pg_sys::Oid], current: &[pg_sys::Oid]) -> R
 }
 
 /// Rows count once, in the table that holds them; the mapping's functions run as the owner.
-fn capture_rows(ledger: &Ledger, member: pg_sys::Oid, retract: bool) -> Result<(), Failure> {
+fn capture_rows(ledger: &Ledger, member: pg_sys::Oid, retract: bool) -> Result<bool, Failure> {
     // SAFETY: a catalog look-up by value.
     let is_partitioned = unsafe { pg_sys::get_rel_relkind(member) } as u8 == b'p';
     if is_partitioned {
-        return Ok(());
+        return Ok(false);
     }
     security::run_as(ledger.owner, || {
         capture::capture_whole_table(member, retract)

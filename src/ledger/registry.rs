@@ -200,6 +200,16 @@ pub fn set_state(ledger: pg_sys::Oid, state: State) -> Result<(), Failure> {
     )
 }
 
+/// What older snapshots read of the ledger and of its storage does not go together any more, so
+/// that they get no answer.
+pub fn start_generation(ledger: pg_sys::Oid) -> Result<(), Failure> {
+    change(
+        ledger,
+        "UPDATE inventory_perf.ledger SET generation = generation + 1 WHERE ledger = $1::oid",
+        &[ledger.into()],
+    )
+}
+
 pub fn unregister(ledger: pg_sys::Oid) -> Result<(), Failure> {
     change(
         ledger,

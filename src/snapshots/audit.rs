@@ -164,6 +164,16 @@ fn repair(ledger: &Ledger) -> Result<i64, Failure> {
         )
         .hint("Run inventory_perf.backfill_ledger() first."));
     }
+    // SAFETY: reads a backend variable.
+    let has_fixed_snapshot = unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as i32;
+    if ledger.state == State::Stale && has_fixed_snapshot {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,
+            "a stale ledger cannot be repaired with the snapshot of a transaction",
+        )
+        .detail("What was written before its triggers came back may be invisible to it.")
+        .hint("Run repair_ledger() with isolation level READ COMMITTED."));
+    }
     mend_triggers(&ledger)?;
     if ledger.state == State::Stale {
         // Its relations answer again, which the correction itself reads; what they answer is

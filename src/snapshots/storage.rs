@@ -21,6 +21,18 @@ pub fn is_made_at_once(object: &str) -> bool {
     [PENDING, DAYS, OPENINGS, MONTHS, MAPPED_MOVES].contains(&object)
 }
 
+/// The relation that the registry knows an object by.
+fn stored_as(ledger: &Ledger, object: &str) -> Option<pg_sys::Oid> {
+    match object {
+        PENDING => Some(ledger.pending),
+        DAYS => Some(ledger.days),
+        OPENINGS => Some(ledger.openings),
+        MONTHS => Some(ledger.months),
+        MAPPED_MOVES => Some(ledger.mapped_moves),
+        _ => None,
+    }
+}
+
 pub fn create(objects: &Objects, mapping: &Mapping) -> Result<Tables, Failure> {
     let mut template = crate::template::Template {
         key_operators: mapping.keys.iter().map(|key| key.equals.clone()).collect(),
@@ -169,7 +181,11 @@ pub fn drop_relations(
             .iter()
             .filter(|object| object.kind == kind)
             .filter(|object| has_relations || is_made_at_once(object.name))
-            .map(|object| objects.signature(object))
+            .map(|object| match stored_as(ledger, object.name) {
+                // Renamed or moved, it is still the ledger's.
+                Some(relation) => relation_name(relation),
+                None => objects.signature(object),
+            })
             .collect();
         if names.is_empty() {
             continue;

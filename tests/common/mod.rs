@@ -8,8 +8,10 @@
 // Every test program compiles this module and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+mod ask;
 mod cluster;
 mod program;
 
+pub use ask::Ask;
 pub use cluster::{Cluster, ClusterOptions};
 pub use program::{run, server_program};

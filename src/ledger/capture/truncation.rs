@@ -8,7 +8,8 @@ use pgrx::pg_sys;
 use std::cell::Cell;
 
 use crate::error::Failure;
-use crate::ledger::members;
+use crate::ledger::{members, registry};
+use crate::security;
 use crate::snapshots::storage;
 
 /// A TRUNCATE of a whole ledger that is under way: the ledger, and where it runs. After an error
@@ -27,6 +28,10 @@ thread_local! {
 /// A statement first fires the BEFORE triggers of every table that it empties, the named one
 /// before its partitions; then it empties them; then it fires the AFTER triggers.
 pub fn capture(relation: pg_sys::Oid, is_before: bool) -> Result<(), Failure> {
+    security::with_safe_path(|| capture_safely(relation, is_before))
+}
+
+fn capture_safely(relation: pg_sys::Oid, is_before: bool) -> Result<(), Failure> {
     let Some(ledger) = members::ledger_of(relation)? else {
         return Ok(());
     };
@@ -45,7 +50,13 @@ pub fn capture(relation: pg_sys::Oid, is_before: bool) -> Result<(), Failure> {
             Ok(())
         }
         (true, _) if is_under_way || is_partitioned(relation) => Ok(()),
-        (true, _) => super::capture_whole_table(relation, true),
+        (true, _) => {
+            // Older snapshots see the part empty as well, but not that it was taken out.
+            if super::capture_whole_table(relation, true)? {
+                registry::start_generation(ledger.oid)?;
+            }
+            Ok(())
+        }
         (false, true) if is_under_way => {
             WHOLE.set(None);
             storage::truncate(&ledger, true)

@@ -41,3 +41,6 @@ CREATE TABLE points (product_id point, quantity int, moved_at date);
 SELECT * FROM inventory_perf.attach_ledger('points');
 CREATE TABLE documents (product_id json, quantity int, moved_at date);
 SELECT * FROM inventory_perf.attach_ledger('documents');
+CREATE TYPE article AS (maker int, number int);
+CREATE TABLE composite (product_id article, quantity int, moved_at date);
+SELECT * FROM inventory_perf.attach_ledger('composite');

@@ -31,6 +31,12 @@ FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
 WHERE p.pronamespace = 'public'::regnamespace
 ORDER BY p.proname;
 
+-- each has a comment
+SELECT relname AS without_comment FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v') AND relname <> 'stock_moves' AND obj_description(oid, 'pg_class') IS NULL
+UNION ALL
+SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL;
+
 -- the ledger has nothing more than triggers
 SELECT count(*) > 0 AS has_triggers,
        bool_and(tgtype & 1 = 0) AS all_per_statement

@@ -23,8 +23,6 @@ SET enable_bitmapscan = off;
 SELECT * FROM scans($$SELECT * FROM stock_on('2023-03-15') WHERE tenant_id = 1 AND product_id = 42$$);
 SELECT * FROM scans($$SELECT * FROM daily_stock_snapshots WHERE tenant_id = 1 AND product_id = 42 AND snapshot_date BETWEEN '2023-03-01' AND '2023-03-31'$$);
 SELECT * FROM scans($$SELECT * FROM stock_levels WHERE tenant_id = 1 AND product_id = 42$$);
-SELECT * FROM scans($$SELECT * FROM stock_period('2023-02-10', '2023-03-15') WHERE tenant_id = 1 AND product_id = 42$$);
-SELECT * FROM scans($$SELECT * FROM stock_history('2023-02-10', '2023-03-15') WHERE tenant_id = 1 AND product_id = 42$$);
 -- every key at a date: one month of days, and its openings
 SELECT * FROM scans($$SELECT * FROM stock_on('2023-03-15')$$) WHERE scan <> 'Seq Scan';
 -- a prepared statement that does not know its arguments
