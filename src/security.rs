@@ -82,11 +82,22 @@ pub fn with_path<R>(search_path: &str, work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Gives the statements of `work` the memory of a maintenance operation, as it is one.
+/// Gives the statements of `work` the memory of a maintenance operation, as it is one. They run
+/// once each, so compiling them does not pay.
 pub fn with_maintenance_memory<R>(work: impl FnOnce() -> R) -> R {
     // SAFETY: reads a setting.
     let kilobytes = unsafe { pg_sys::maintenance_work_mem };
-    let _restore = enter(None, &[(c"work_mem", &kilobytes.to_string())]);
+    let _restore = enter(
+        None,
+        &[(c"work_mem", &kilobytes.to_string()), (c"jit", "off")],
+    );
+    work()
+}
+
+/// Runs statements that find the rows they change through indexes. Statistics of a table that
+/// grows in the statement itself would have the planner read all of it for every row.
+pub fn by_index<R>(work: impl FnOnce() -> R) -> R {
+    let _restore = enter(None, &[(c"enable_seqscan", "off")]);
     work()
 }
 

@@ -18,6 +18,9 @@ struct OpenIndex {
 /// that is current when it is opened; after an error PostgreSQL releases what is open.
 pub struct TableWriter {
     relation: pg_sys::Relation,
+    /// A copy without a reference count: pinning the table's own for each slot costs more than
+    /// writing the row.
+    descriptor: pg_sys::TupleDesc,
     indexes: Vec<OpenIndex>,
     slots: Vec<*mut pg_sys::TupleTableSlot>,
     filled: usize,
@@ -63,6 +66,7 @@ impl TableWriter {
             let context = pg_sys::CurrentMemoryContext;
             Ok(Self {
                 relation,
+                descriptor: pg_sys::CreateTupleDescCopy((*relation).rd_att),
                 indexes,
                 slots: Vec::new(),
                 filled: 0,
@@ -91,13 +95,12 @@ impl TableWriter {
         // SAFETY: the tuple copies the datums; slot and tuple live until the batch is written.
         unsafe {
             let previous = pg_sys::MemoryContextSwitchTo(self.batch_context);
-            let descriptor = (*self.relation).rd_att;
             let tuple =
-                pg_sys::heap_form_tuple(descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+                pg_sys::heap_form_tuple(self.descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
             if self.filled == self.slots.len() {
                 pg_sys::MemoryContextSwitchTo(self.context);
                 self.slots.push(pg_sys::MakeSingleTupleTableSlot(
-                    descriptor,
+                    self.descriptor,
                     &raw const pg_sys::TTSOpsHeapTuple,
                 ));
             }

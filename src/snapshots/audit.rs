@@ -45,7 +45,9 @@ unsafe fn verify(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
         .set("to_date", day(to_date))
         .fill(include_str!("../../sql/ledger/verify.sql"));
     // SAFETY: the current call.
-    security::run_as(ledger.owner, || unsafe { return_rows(call, &query) })
+    security::run_as(ledger.owner, || {
+        security::with_maintenance_memory(|| unsafe { return_rows(call, &query) })
+    })
 }
 
 fn check_order(from_date: &Option<Date>, to_date: &Option<Date>) -> Result<(), Failure> {
@@ -130,12 +132,14 @@ pub fn correct(
     .map(|statement| template.fill(statement));
     let mut corrected = 0;
     security::run_as(ledger.owner, || {
-        Spi::connect_mut(|client| {
-            for statement in &statements {
-                corrected += client.update(statement, None, &[])?.len() as i64;
-            }
-            client.update(&template.fill(REMOVE_EMPTY_DAYS), None, &[])?;
-            Ok(corrected)
+        security::with_maintenance_memory(|| {
+            Spi::connect_mut(|client| {
+                for statement in &statements {
+                    corrected += client.update(statement, None, &[])?.len() as i64;
+                }
+                client.update(&template.fill(REMOVE_EMPTY_DAYS), None, &[])?;
+                Ok(corrected)
+            })
         })
     })
 }

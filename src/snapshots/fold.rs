@@ -29,7 +29,7 @@ pub fn fold(ledger: &Ledger, until: Option<pgrx::datum::Date>) -> Result<Folded,
     let folded = security::run_as(ledger.owner, || {
         security::with_maintenance_memory(|| {
             open_months(ledger, until)?;
-            fold_blocks(ledger, until)
+            security::by_index(|| fold_blocks(ledger, until))
         })
     })?;
     registry::record_fold(ledger.oid, folded.deltas)?;
