@@ -2,7 +2,8 @@
 
 CREATE TABLE inventory_perf.ledger (
     ledger regclass PRIMARY KEY,
-    state text NOT NULL CHECK (state IN ('awaiting backfill', 'ready', 'stale')),
+    state text NOT NULL CHECK (
+        state OPERATOR(pg_catalog.=) ANY ('{awaiting backfill, ready, stale}')),
     prefix text NOT NULL,
     mapping jsonb NOT NULL,
     pending regclass NOT NULL,

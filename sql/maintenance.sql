@@ -25,7 +25,7 @@ CREATE FUNCTION inventory_perf.populate_daily_stock_snapshots(
     tenant uuid, start_date date, end_date date DEFAULT CURRENT_DATE
 ) RETURNS bigint
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
-BEGIN ATOMIC SELECT inventory_perf.populate_tenant($1::text, $2, $3); END;
+BEGIN ATOMIC SELECT inventory_perf.populate_tenant($1::pg_catalog.text, $2, $3); END;
 COMMENT ON FUNCTION inventory_perf.populate_daily_stock_snapshots(uuid, date, date) IS
 'as for a tenant of type text';
 
@@ -33,7 +33,7 @@ CREATE FUNCTION inventory_perf.populate_daily_stock_snapshots(
     tenant bigint, start_date date, end_date date DEFAULT CURRENT_DATE
 ) RETURNS bigint
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
-BEGIN ATOMIC SELECT inventory_perf.populate_tenant($1::text, $2, $3); END;
+BEGIN ATOMIC SELECT inventory_perf.populate_tenant($1::pg_catalog.text, $2, $3); END;
 COMMENT ON FUNCTION inventory_perf.populate_daily_stock_snapshots(bigint, date, date) IS
 'as for a tenant of type text';
 
@@ -41,7 +41,7 @@ CREATE FUNCTION inventory_perf.populate_daily_stock_snapshots(
     tenant integer, start_date date, end_date date DEFAULT CURRENT_DATE
 ) RETURNS bigint
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
-BEGIN ATOMIC SELECT inventory_perf.populate_tenant($1::text, $2, $3); END;
+BEGIN ATOMIC SELECT inventory_perf.populate_tenant($1::pg_catalog.text, $2, $3); END;
 COMMENT ON FUNCTION inventory_perf.populate_daily_stock_snapshots(integer, date, date) IS
 'as for a tenant of type text';
 
