@@ -1,9 +1,11 @@
 //! Folding pending deltas into the snapshots of the reference ledger.
 
+use postgres::Client;
+
 use crate::Bench;
 use crate::dataset::{BEGIN, END, assert_exact, attached_reference, fold, scatter};
 use crate::measure::{each, median, seconds};
-use crate::report::{Target, deltas, duration};
+use crate::report::{Target, deltas, duration, grouped};
 
 const LATE_ROWS: i64 = 1_500;
 const LATE_ROUNDS: i64 = 7;
@@ -44,24 +46,43 @@ pub fn run(bench: &mut Bench) {
         None,
     );
 
+    let target = Some(Target::AtLeast(150_000.0));
+    recent_moves(
+        bench,
+        &mut client,
+        "today and yesterday",
+        "2025-12-30",
+        target,
+    );
+    recent_moves(bench, &mut client, "the last week", "2025-12-25", None);
+    assert_exact(&mut client, "stock_moves");
+}
+
+/// Many statements' deltas, all dated from `begin` to the end of the ledger, folded at once.
+fn recent_moves(
+    bench: &mut Bench,
+    client: &mut Client,
+    days: &str,
+    begin: &str,
+    target: Option<Target>,
+) {
     let statements = (bench.scale.moves / 10).clamp(100_000, 1_000_000) / STATEMENT_ROWS;
     let mut throughputs = Vec::new();
     for round in 0..bench.scale.rounds as i64 {
-        each(&mut client, &["VACUUM", "CHECKPOINT"]);
+        each(client, &["VACUUM", "CHECKPOINT"]);
         for statement in 0..statements {
             let seed = 1_000_000 + round * statements + statement;
-            let recent = ("2025-12-25", END);
             let moves = scatter(
                 &bench.scale,
                 "stock_moves",
                 STATEMENT_ROWS,
-                recent.0,
-                recent.1,
+                begin,
+                END,
                 seed,
             );
-            each(&mut client, &[&moves]);
+            each(client, &[&moves]);
         }
-        let (elapsed, folded) = fold(&mut client, "stock_moves");
+        let (elapsed, folded) = fold(client, "stock_moves");
         assert!(
             folded > statements * STATEMENT_ROWS / 2,
             "only {folded} deltas were folded"
@@ -69,10 +90,12 @@ pub fn run(bench: &mut Bench) {
         throughputs.push(folded as f64 / elapsed);
     }
     bench.report.figure(
-        "fold of recent deltas, of the last week",
+        format!(
+            "fold of {} recent deltas, of {days}",
+            grouped((statements * STATEMENT_ROWS) as f64)
+        ),
         median(throughputs),
         deltas,
-        Some(Target::AtLeast(150_000.0)),
+        target,
     );
-    assert_exact(&mut client, "stock_moves");
 }
