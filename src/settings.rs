@@ -31,5 +31,10 @@ pub fn register() {
     );
     // SAFETY: the prefix is a static, null-terminated string, and this runs on the backend's
     // only thread while the library is loaded.
-    unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"inventory_perf".as_ptr()) }
+    unsafe {
+        #[cfg(feature = "pg14")]
+        pgrx::pg_sys::EmitWarningsOnPlaceholders(c"inventory_perf".as_ptr());
+        #[cfg(not(feature = "pg14"))]
+        pgrx::pg_sys::MarkGUCPrefixReserved(c"inventory_perf".as_ptr());
+    }
 }
