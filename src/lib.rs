@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`ledger`] | attaching a table of stock movements, and capturing its changes |
 //! | [`snapshots`] | filling, folding, reading and auditing daily stock snapshots |
+//! | [`cache`] | invalidation trigger, delivery to Redis, cached queries |
+//! | [`worker`] | background workers that deliver and fold |
+//! | [`advisor`] | index advice |
 //! | [`settings`] | every setting |
 //! | [`error`] | the one error type |
 //! | [`security`] | whose rights code runs with |
@@ -13,6 +16,8 @@
 
 use pgrx::prelude::*;
 
+mod advisor;
+mod cache;
 mod calendar;
 mod decimal;
 mod error;
@@ -25,6 +30,7 @@ mod snapshots;
 mod sql;
 mod sum;
 mod template;
+mod worker;
 
 ::pgrx::pg_module_magic!(name, version);
 
@@ -39,6 +45,17 @@ extension_sql_file!(
     "../sql/maintenance.sql",
     name = "maintenance",
     requires = ["reads"]
+);
+extension_sql_file!(
+    "../sql/cache.sql",
+    name = "cache",
+    requires = ["maintenance"]
+);
+extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["cache"]);
+extension_sql_file!(
+    "../sql/advisor.sql",
+    name = "advisor",
+    requires = ["worker"]
 );
 extension_sql_file!(
     "../sql/event_triggers.sql",

@@ -1,0 +1,1 @@
+-- The cache: outbox, state, invalidation, cached reads.

@@ -1,0 +1,1 @@
+//! Index advice from the real workload, costed by the planner.

@@ -1,0 +1,1 @@
+//! The background workers: a launcher, and one worker in each database that has the extension.
