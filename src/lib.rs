@@ -9,6 +9,7 @@
 //! | [`advisor`] | index advice |
 //! | [`settings`] | every setting |
 //! | [`error`] | the one error type |
+//! | [`shared_memory`] | what the processes of one server share |
 //! | [`security`] | whose rights code runs with |
 //! | [`executor`] | queries with the caller's snapshot, row by row |
 //! | [`invalidation`] | when what a backend remembers is out of date |
@@ -26,6 +27,7 @@ mod invalidation;
 mod ledger;
 mod security;
 mod settings;
+mod shared_memory;
 mod snapshots;
 mod sql;
 mod sum;
@@ -66,6 +68,7 @@ extension_sql_file!(
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::register();
+    shared_memory::register();
 }
 
 #[cfg(any(test, feature = "pg_test"))]
