@@ -1,9 +1,8 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -11,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use postgres::{Client, Config, NoTls};
 
-use super::program::{run, server_identity, server_program};
+use super::guardian::{Guardian, new_directory};
+use super::program::{run, server_program};
 
 /// Only names the socket file: the server listens on no TCP port.
 const PORT: &str = "5432";
@@ -32,24 +32,6 @@ const TEST_SETTINGS: &[(&str, &str)] = &[
     ("max_wal_size", "4GB"),
     ("wal_level", "replica"),
 ];
-
-/// Removes a server that its owner left behind: killed, or holding it in a `static`.
-/// It waits for the end of its standard input, which is the end of the owner. The server's log is
-/// kept in the directory that `INVENTORY_PERF_LOGS` names.
-const GUARDIAN: &str = r#"
-trap '' HUP INT TERM
-cat > /dev/null
-if read -r postmaster 2> /dev/null < "$1/data/postmaster.pid"; then
-    kill -QUIT "$postmaster" 2> /dev/null
-    # Bounded: a process that nobody reaps never goes away.
-    for attempt in $(seq 200); do
-        kill -0 "$postmaster" 2> /dev/null || break
-        sleep 0.05
-    done
-fi
-if [ -n "$2" ]; then cp "$1/server.log" "$2/${1##*/}.log"; fi
-rm -rf "$1"
-"#;
 
 pub struct ClusterOptions {
     settings: Vec<(String, String)>,
@@ -89,11 +71,6 @@ pub struct Cluster {
     databases: AtomicU32,
 }
 
-struct Guardian {
-    process: Child,
-    input: Option<ChildStdin>,
-}
-
 impl Cluster {
     pub fn with_test_settings() -> ClusterOptions {
         let settings = TEST_SETTINGS
@@ -113,19 +90,7 @@ impl Cluster {
     }
 
     fn in_new_directory() -> Self {
-        static CLUSTERS: AtomicU32 = AtomicU32::new(0);
-        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
-        let name = format!("inventory_perf_{}_{number}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        fs::create_dir(&directory)
-            .unwrap_or_else(|error| panic!("cannot create {}: {error}", directory.display()));
-        let guardian = Guardian::watch(&directory);
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))
-            .expect("set the mode of a new directory");
-        if let Some(identity) = server_identity() {
-            chown(&directory, Some(identity.uid), Some(identity.gid))
-                .expect("give a new directory to the server's user");
-        }
+        let (directory, guardian) = new_directory();
         Self {
             directory,
             postmaster: Mutex::new(None),
@@ -362,28 +327,5 @@ impl Drop for Cluster {
             }
         }
         self.guardian.release();
-    }
-}
-
-impl Guardian {
-    fn watch(directory: &Path) -> Self {
-        let mut process = Command::new("sh")
-            .args(["-c", GUARDIAN, "sh"])
-            .arg(directory)
-            .arg(std::env::var_os("INVENTORY_PERF_LOGS").unwrap_or_default())
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("start the guardian of a server");
-        let input = process.stdin.take();
-        Self { process, input }
-    }
-
-    fn release(&mut self) {
-        self.input = None;
-        let _ = self.process.wait();
     }
 }
