@@ -13,7 +13,17 @@ COMMENT ON FUNCTION inventory_perf.base_month(regclass, date) IS
 CREATE FUNCTION inventory_perf.opening_month(ledger regclass, as_of date) RETURNS date
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'opening_month_wrapper';
 COMMENT ON FUNCTION inventory_perf.opening_month(regclass, date) IS
-'base_month() of the day after: the month whose openings are nearest before the end of the day as_of';
+'first day of the month whose stored openings are nearest to the end of the day as_of, before or after it; null if nothing is stored up to that day';
+
+CREATE FUNCTION inventory_perf.added_month(ledger regclass, as_of date) RETURNS date
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'added_month_wrapper';
+COMMENT ON FUNCTION inventory_perf.added_month(regclass, date) IS
+'first day of the month whose days up to as_of are added to the openings of opening_month(); null if none are';
+
+CREATE FUNCTION inventory_perf.removed_month(ledger regclass, as_of date) RETURNS date
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'removed_month_wrapper';
+COMMENT ON FUNCTION inventory_perf.removed_month(regclass, date) IS
+'first day of the month whose days after as_of are taken from the openings of opening_month(); null if none are';
 
 CREATE FUNCTION inventory_perf.check_day(as_of date) RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'check_day_wrapper';

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod backfill;
 pub mod fold;
 pub mod guard;
+pub mod months;
 pub mod populate;
 pub mod schedule;
 pub mod status;

@@ -293,6 +293,7 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
     );
     // Every one of these either checks whose ledger it is, or tells nothing and changes nothing.
     let open = [
+        "added_month",
         "assert_exact",
         "attach_ledger",
         "backfill_ledger",
@@ -310,6 +311,7 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
         "populate_daily_stock_snapshots",
         "populate_tenant",
         "rebuild_ledger",
+        "removed_month",
         "repair_ledger",
         "schedule_jobs",
         "stock_history",

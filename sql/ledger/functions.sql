@@ -5,9 +5,9 @@ CREATE FUNCTION {stock_on}(as_of date)
 RETURNS TABLE ({public_key_definitions}, quantity numeric{value:, value numeric})
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
--- The balance when the next day began, or, if its month is not open, from the last open one on.
--- Each part is in the order of its index, so that the groups come out of a merge: no hash table,
--- whatever the number of keys.
+-- The balance of the nearest month opening, and the days between: from the first of the month on,
+-- or back from the first of the next. Each part is in the order of its index, so that the groups
+-- come out of a merge: no hash table, whatever the number of keys.
 SELECT {keys e}, sum(e.quantity){value:, sum(e.value)}
 FROM (
     (SELECT {keys o}, o.quantity{value:, o.value}, o.move_count
@@ -17,8 +17,14 @@ FROM (
     UNION ALL
     (SELECT {keys d}, d.quantity{value:, d.value}, d.move_count
      FROM {day_entries} d
-     WHERE d.month = (SELECT inventory_perf.opening_month({ledger}, $1))
+     WHERE d.month = (SELECT inventory_perf.added_month({ledger}, $1))
        AND d.day <= $1
+     ORDER BY {keys d})
+    UNION ALL
+    (SELECT {keys d}, -d.quantity{value:, -d.value}, -d.move_count
+     FROM {day_entries} d
+     WHERE d.month = (SELECT inventory_perf.removed_month({ledger}, $1))
+       AND d.day > $1
      ORDER BY {keys d})
     UNION ALL
     (SELECT {keys p}, p.quantity{value:, p.value}, p.move_count

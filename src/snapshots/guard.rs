@@ -296,54 +296,8 @@ unsafe fn may_read_columns(
     }
 }
 
-/// The month whose openings the balances of a day start from: the last one with movements that
-/// begins on or before it. Before the first one it is -infinity, which no month equals.
-#[pg_extern(sql = false)]
-fn base_month(ledger: Option<pg_sys::Oid>, day: Option<Date>) -> Date {
-    required(day, "day")
-        .and_then(|day| last_month(ledger, day.to_pg_epoch_days()))
-        .or_raise()
-}
-
-/// The same for the end of a day: the openings of a month are the balances of the day before it.
-#[pg_extern(sql = false)]
-fn opening_month(ledger: Option<pg_sys::Oid>, as_of: Option<Date>) -> Date {
-    required(as_of, "as_of")
-        .and_then(|as_of| last_month(ledger, as_of.to_pg_epoch_days().saturating_add(1)))
-        .or_raise()
-}
-
-fn last_month(ledger: Option<pg_sys::Oid>, day: i32) -> Result<Date, Failure> {
-    let months = stored_months(required(ledger, "ledger")?)?;
-    let last = months.into_iter().filter(|month| *month <= day).max();
-    // SAFETY: a day out of a date column, or -infinity.
-    Ok(unsafe { Date::from_pg_epoch_days(last.unwrap_or(i32::MIN)) })
-}
-
-/// The months with movements from the base month of one day to another day.
-#[pg_extern(sql = false)]
-fn open_months(
-    ledger: Option<pg_sys::Oid>,
-    from_date: Option<Date>,
-    to_date: Option<Date>,
-) -> SetOfIterator<'static, Date> {
-    let months = (|| {
-        let (from, to) = period(from_date, to_date)?;
-        let mut months = stored_months(required(ledger, "ledger")?)?;
-        let base = months.iter().copied().filter(|month| *month <= from).max();
-        months.retain(|month| *month <= to && base.is_none_or(|base| *month >= base));
-        Ok::<_, Failure>(months)
-    })();
-    // SAFETY: days out of a date column.
-    SetOfIterator::new(
-        months
-            .or_raise()
-            .into_iter()
-            .map(|month| unsafe { Date::from_pg_epoch_days(month) }),
-    )
-}
-
-fn stored_months(ledger: pg_sys::Oid) -> Result<Vec<i32>, Failure> {
+/// The months with movements, in no order, as the active snapshot sees them.
+pub fn stored_months(ledger: pg_sys::Oid) -> Result<Vec<i32>, Failure> {
     let entry = check(ledger)?;
     let mut months = Vec::new();
     // SAFETY: the months table has one column, a day that is not NULL. A query is running, so
@@ -386,7 +340,7 @@ fn history_length(from_date: Option<Date>, to_date: Option<Date>) -> i32 {
     to - from + 1
 }
 
-fn period(from_date: Option<Date>, to_date: Option<Date>) -> Result<(i32, i32), Failure> {
+pub fn period(from_date: Option<Date>, to_date: Option<Date>) -> Result<(i32, i32), Failure> {
     let from = required(from_date, "from_date")?.to_pg_epoch_days();
     let to = required(to_date, "to_date")?.to_pg_epoch_days();
     if from > to {

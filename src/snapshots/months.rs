@@ -1,0 +1,72 @@
+//! Which months' openings and days an answer is summed from. The reads ask with their days, in
+//! sub-queries that PostgreSQL evaluates once; a NULL month is an index condition that nothing
+//! meets, so that part of the read costs nothing.
+
+mod nearest;
+
+use pgrx::datum::Date;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::guard::{period, stored_months};
+use crate::error::{Failure, OrRaise, required};
+use nearest::Balance;
+
+/// The last month with openings that begins on or before a day. Before the first one it is
+/// -infinity, which no month equals.
+#[pg_extern(sql = false)]
+fn base_month(ledger: Option<pg_sys::Oid>, day: Option<Date>) -> Date {
+    (|| {
+        let day = required(day, "day")?.to_pg_epoch_days();
+        let months = stored_months(required(ledger, "ledger")?)?;
+        let base = months.into_iter().filter(|month| *month <= day).max();
+        Ok::<_, Failure>(date(base.unwrap_or(i32::MIN)))
+    })()
+    .or_raise()
+}
+
+/// The month whose openings are nearest to the end of a day.
+#[pg_extern(sql = false)]
+fn opening_month(ledger: Option<pg_sys::Oid>, as_of: Option<Date>) -> Option<Date> {
+    balance(ledger, as_of).or_raise().opening.map(date)
+}
+
+/// The month whose days up to `as_of` are added to those openings.
+#[pg_extern(sql = false)]
+fn added_month(ledger: Option<pg_sys::Oid>, as_of: Option<Date>) -> Option<Date> {
+    balance(ledger, as_of).or_raise().added.map(date)
+}
+
+/// The month whose days after `as_of` are taken from those openings.
+#[pg_extern(sql = false)]
+fn removed_month(ledger: Option<pg_sys::Oid>, as_of: Option<Date>) -> Option<Date> {
+    balance(ledger, as_of).or_raise().removed.map(date)
+}
+
+fn balance(ledger: Option<pg_sys::Oid>, as_of: Option<Date>) -> Result<Balance, Failure> {
+    let as_of = required(as_of, "as_of")?.to_pg_epoch_days();
+    let months = stored_months(required(ledger, "ledger")?)?;
+    Ok(Balance::at(as_of, &months))
+}
+
+/// The months with movements from the base month of one day to another day.
+#[pg_extern(sql = false)]
+fn open_months(
+    ledger: Option<pg_sys::Oid>,
+    from_date: Option<Date>,
+    to_date: Option<Date>,
+) -> SetOfIterator<'static, Date> {
+    let months = (|| {
+        let (from, to) = period(from_date, to_date)?;
+        let mut months = stored_months(required(ledger, "ledger")?)?;
+        let base = months.iter().copied().filter(|month| *month <= from).max();
+        months.retain(|month| *month <= to && base.is_none_or(|base| *month >= base));
+        Ok::<_, Failure>(months)
+    })();
+    SetOfIterator::new(months.or_raise().into_iter().map(date))
+}
+
+fn date(day: i32) -> Date {
+    // SAFETY: a day out of a date column, or -infinity.
+    unsafe { Date::from_pg_epoch_days(day) }
+}
