@@ -1,1 +1,63 @@
 -- The cache: outbox, state, invalidation, cached reads.
+
+-- Outbox and invalidation
+
+CREATE TABLE inventory_perf.cache_outbox (
+    captured_at timestamptz NOT NULL,
+    -- The table written to, or the root of its partitions, and the kind of statement.
+    relation oid,
+    operation text,
+    keys text[] NOT NULL,
+    tags text[] NOT NULL,
+    patterns text[] NOT NULL,
+    tag_patterns text[] NOT NULL,
+    channels text[] NOT NULL,
+    changes jsonb,
+    flush boolean NOT NULL,
+    broadened boolean NOT NULL
+) USING heap WITH (
+    autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 0, autovacuum_vacuum_insert_scale_factor = 1.0,
+    autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 1000000,
+    toast.autovacuum_vacuum_scale_factor = 0.0, toast.autovacuum_vacuum_threshold = 1000,
+    toast.autovacuum_vacuum_cost_delay = 0
+);
+-- Writers do not spend time on compressing what is deleted a moment later.
+ALTER TABLE inventory_perf.cache_outbox
+    ALTER COLUMN keys SET STORAGE EXTERNAL,
+    ALTER COLUMN tags SET STORAGE EXTERNAL,
+    ALTER COLUMN channels SET STORAGE EXTERNAL;
+-- A publication of all tables must not stop the delivery from deleting.
+ALTER TABLE inventory_perf.cache_outbox REPLICA IDENTITY FULL;
+COMMENT ON TABLE inventory_perf.cache_outbox IS
+'internal to inventory_perf: what committed transactions made invalid and is not delivered yet, one row per statement';
+
+CREATE FUNCTION inventory_perf.invalidate_keys(VARIADIC keys text[]) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'invalidate_keys_wrapper';
+COMMENT ON FUNCTION inventory_perf.invalidate_keys(text[]) IS
+'makes these keys of the cache invalid when the transaction commits; returns how many different ones there were. Errors: 22004 a null argument, 22023 a reserved key';
+REVOKE ALL ON FUNCTION inventory_perf.invalidate_keys(text[]) FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.cache_delete(VARIADIC keys text[]) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cache_delete_wrapper';
+COMMENT ON FUNCTION inventory_perf.cache_delete(text[]) IS
+'deletes these keys from the cache when the transaction commits; returns how many different ones there were. Errors: 22004 a null argument, 22023 a reserved key';
+REVOKE ALL ON FUNCTION inventory_perf.cache_delete(text[]) FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.invalidate_tags(VARIADIC tags text[]) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'invalidate_tags_wrapper';
+COMMENT ON FUNCTION inventory_perf.invalidate_tags(text[]) IS
+'makes everything that is cached with one of these tags invalid when the transaction commits; returns how many different ones there were. Error: 22004 a null argument';
+REVOKE ALL ON FUNCTION inventory_perf.invalidate_tags(text[]) FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.invalidate_pattern(pattern text) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'invalidate_pattern_wrapper';
+COMMENT ON FUNCTION inventory_perf.invalidate_pattern(text) IS
+'makes every key that matches the pattern invalid when the transaction commits: * stands for any text, ? for one character, \ takes the meaning from the character after it. Error: 22004 a null argument';
+REVOKE ALL ON FUNCTION inventory_perf.invalidate_pattern(text) FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.cache_flush() RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cache_flush_wrapper';
+COMMENT ON FUNCTION inventory_perf.cache_flush() IS
+'makes everything that is cached invalid when the transaction commits';
+REVOKE ALL ON FUNCTION inventory_perf.cache_flush() FROM PUBLIC;

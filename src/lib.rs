@@ -7,6 +7,7 @@
 //! | [`cache`] | invalidation trigger, delivery to Redis, cached queries |
 //! | [`worker`] | background workers that deliver and fold |
 //! | [`advisor`] | index advice |
+//! | [`shared_memory`] | what backends and workers share |
 //! | [`settings`] | every setting |
 //! | [`error`] | the one error type |
 //! | [`shared_memory`] | what the processes of one server share |

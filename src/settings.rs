@@ -8,6 +8,9 @@ pub static FOLD_BATCH: GucSetting<i32> = GucSetting::<i32>::new(250_000);
 /// Memory for the movements that a backfill holds before it spills to disk, in kilobytes.
 pub static BACKFILL_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(512 * 1024);
 
+/// Distinct keys, or tags, that one statement names at most before it names a pattern instead.
+pub static OUTBOX_KEYS_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1_000);
+
 pub fn register() {
     GucRegistry::define_int_guc(
         c"inventory_perf.fold_batch",
@@ -28,6 +31,16 @@ pub fn register() {
         i32::MAX,
         GucContext::Userset,
         GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_int_guc(
+        c"inventory_perf.outbox_keys_limit",
+        c"Distinct cache keys, or tags, that one statement makes invalid by name.",
+        c"A statement with more makes everything invalid that its template can name.",
+        &OUTBOX_KEYS_LIMIT,
+        1,
+        100_000,
+        GucContext::Userset,
+        GucFlags::default(),
     );
     // SAFETY: the prefix is a static, null-terminated string, and this runs on the backend's
     // only thread while the library is loaded.

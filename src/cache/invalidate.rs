@@ -1,0 +1,97 @@
+//! Invalidation by name: rows of the outbox, so it takes effect when the transaction commits.
+
+use pgrx::prelude::*;
+
+use super::outbox::{self, Invalidation};
+use super::text_array::TextArray;
+use crate::error::{Failure, OrRaise, required};
+use crate::ledger::registry::require_writable;
+use crate::settings;
+
+/// What begins like this is the extension's own.
+pub const RESERVED_PREFIX: &str = "inventory_perf:";
+
+#[pg_extern(sql = false)]
+fn invalidate_keys(keys: Option<Vec<Option<String>>>) -> i64 {
+    require_writable(c"invalidate_keys()");
+    keys_by_name(keys).or_raise()
+}
+
+#[pg_extern(sql = false)]
+fn cache_delete(keys: Option<Vec<Option<String>>>) -> i64 {
+    require_writable(c"cache_delete()");
+    keys_by_name(keys).or_raise()
+}
+
+fn keys_by_name(keys: Option<Vec<Option<String>>>) -> Result<i64, Failure> {
+    let keys = names(keys, "keys")?;
+    if let Some(key) = keys.iter().find(|key| key.starts_with(RESERVED_PREFIX)) {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("key \"{key}\" is reserved"),
+        )
+        .detail(format!(
+            "Keys that begin with \"{RESERVED_PREFIX}\" belong to the extension."
+        ))
+        .hint("Use another key. Cached queries become invalid through their tags."));
+    }
+    append_in_parts(&keys, |keys| Invalidation {
+        keys,
+        ..Invalidation::default()
+    })
+}
+
+#[pg_extern(sql = false)]
+fn invalidate_tags(tags: Option<Vec<Option<String>>>) -> i64 {
+    require_writable(c"invalidate_tags()");
+    let append = || {
+        append_in_parts(&names(tags, "tags")?, |tags| Invalidation {
+            tags,
+            ..Invalidation::default()
+        })
+    };
+    append().or_raise()
+}
+
+#[pg_extern(sql = false)]
+fn invalidate_pattern(pattern: Option<String>) {
+    require_writable(c"invalidate_pattern()");
+    let append = || {
+        let pattern = required(pattern, "pattern")?;
+        outbox::append(&Invalidation {
+            patterns: [pattern].into_iter().collect(),
+            ..Invalidation::default()
+        })
+    };
+    append().or_raise();
+}
+
+#[pg_extern(sql = false)]
+fn cache_flush() {
+    require_writable(c"cache_flush()");
+    outbox::append(&Invalidation {
+        flush: true,
+        ..Invalidation::default()
+    })
+    .or_raise();
+}
+
+fn names(list: Option<Vec<Option<String>>>, argument: &str) -> Result<Vec<String>, Failure> {
+    required(list, argument)?
+        .into_iter()
+        .map(|name| required(name, argument))
+        .collect()
+}
+
+/// Returns how many different names there were.
+fn append_in_parts(
+    names: &[String],
+    row: impl Fn(TextArray) -> Invalidation,
+) -> Result<i64, Failure> {
+    let distinct: TextArray = names.iter().collect();
+    let distinct: Vec<&[u8]> = distinct.iter().collect();
+    for part in distinct.chunks(settings::OUTBOX_KEYS_LIMIT.get() as usize) {
+        outbox::append(&row(part.iter().collect()))?;
+    }
+    Ok(distinct.len() as i64)
+}
