@@ -1,0 +1,372 @@
+//! The store in a Redis or Valkey server.
+
+pub mod connection;
+mod scripts;
+mod transport;
+
+use redis::{ConnectionLike, Pipeline, ScriptInvocation, Value};
+use std::time::{Duration, Instant};
+
+use self::connection::{SMALL_REPLY, Server, Target};
+use self::scripts::Scripts;
+use self::transport::Transport;
+use super::matching;
+use super::names::{EntryName, Names, PatternKind, RESERVED, StampName};
+use super::random;
+use super::store::{
+    Delivered, Delivery, Reading, Result, ScanPosition, ScanStep, ServerStatus, Store, StoreError,
+    StoredEntry, StoredReading, Trouble,
+};
+
+/// Names in one UNLINK.
+const UNLINK_NAMES: usize = 1_000;
+/// What one step of a SCAN looks at.
+const SCAN_COUNT: usize = 1_000;
+
+pub struct RedisStore {
+    target: Target,
+    names: Names,
+    transport: Transport,
+    server: Server,
+    scripts: Scripts,
+    largest_entry: usize,
+    /// Says who fills.
+    holder: String,
+}
+
+impl RedisStore {
+    pub fn open(target: &Target) -> Result<Self> {
+        let (transport, server) = connection::open(target)?;
+        Ok(Self {
+            target: target.clone(),
+            names: Names::new("", ""),
+            transport,
+            server,
+            scripts: Scripts::new(),
+            largest_entry: 0,
+            holder: random::hex(),
+        })
+    }
+
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.transport.is_open()
+    }
+
+    /// For the calls that follow.
+    pub fn prepare(&mut self, names: Names, largest_entry: usize) {
+        self.names = names;
+        self.largest_entry = largest_entry;
+    }
+
+    fn run_id(&self) -> String {
+        self.server.run_id.clone()
+    }
+
+    fn expect(&mut self, reply_limit: usize) {
+        self.transport.bound(self.target.timeout, reply_limit);
+    }
+
+    /// The replies of a pipeline, errors of single commands among them.
+    fn replies(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>> {
+        self.transport
+            .req_packed_commands(&pipeline.get_packed_pipeline(), 0, pipeline.len())
+            .map_err(connection::from_redis)
+    }
+
+    fn invoke<T: redis::FromRedisValue>(&mut self, script: &ScriptInvocation) -> Result<T> {
+        script
+            .invoke(&mut self.transport as &mut dyn ConnectionLike)
+            .map_err(connection::from_redis)
+    }
+}
+
+fn convert<T: redis::FromRedisValue>(value: Value) -> Result<T> {
+    let value = value.extract_error().map_err(connection::from_redis)?;
+    redis::from_redis_value(value)
+        .map_err(|_| StoreError::new(Trouble::Protocol, "unexpected type of a reply"))
+}
+
+fn next<T: redis::FromRedisValue>(replies: &mut impl Iterator<Item = Value>) -> Result<T> {
+    convert(
+        replies
+            .next()
+            .ok_or_else(|| StoreError::new(Trouble::Protocol, "a reply is missing"))?,
+    )
+}
+
+/// Redis takes no time below a millisecond.
+fn milliseconds(duration: Duration) -> u64 {
+    (duration.as_millis() as u64).max(1)
+}
+
+impl Store for RedisStore {
+    fn read(&mut self, entry: &EntryName, stamps: &[StampName]) -> Result<Reading> {
+        self.expect(self.largest_entry + SMALL_REPLY);
+        let mut pipeline = redis::pipe();
+        // No more than one byte too many: a larger entry is none of ours.
+        pipeline
+            .cmd("GETRANGE")
+            .arg(self.names.entry(entry))
+            .arg(0)
+            .arg(self.largest_entry);
+        pipeline.cmd("MGET").arg(self.names.epoch());
+        for name in stamps {
+            pipeline.arg(self.names.stamp(name));
+        }
+        let mut replies = self.replies(&pipeline)?.into_iter();
+        let entry = match replies.next() {
+            Some(Value::BulkString(bytes)) if !bytes.is_empty() => Some(bytes),
+            // a key of another type under this name
+            Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => None,
+            Some(other) => {
+                convert::<Option<Vec<u8>>>(other)?;
+                None
+            }
+            None => None,
+        };
+        let mut stamps: Vec<Option<String>> = next(&mut replies)?;
+        let epoch = if stamps.is_empty() {
+            None
+        } else {
+            stamps.remove(0)
+        };
+        Ok(Reading {
+            entry,
+            epoch,
+            stamps,
+            run_id: self.run_id(),
+        })
+    }
+
+    fn read_stored(&mut self, entries: &[EntryName], headers_only: bool) -> Result<StoredReading> {
+        self.expect(entries.len() * self.largest_entry + SMALL_REPLY);
+        let script = self.scripts.read_stored.clone();
+        let mut call = script.key(self.names.epoch());
+        for entry in entries {
+            call.key(self.names.entry(entry));
+        }
+        call.arg(self.names.stamps())
+            .arg(self.largest_entry)
+            .arg(u8::from(headers_only));
+        let mut replies = self.invoke::<Vec<Value>>(&call)?.into_iter();
+        let epoch = next(&mut replies)?;
+        let entries = entries
+            .iter()
+            .map(|_| {
+                Ok(StoredEntry {
+                    entry: next(&mut replies)?,
+                    stamps: next(&mut replies)?,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(StoredReading {
+            entries,
+            epoch,
+            run_id: self.run_id(),
+        })
+    }
+
+    fn create_stamps(&mut self, names: &[StampName], ttl: Duration) -> Result<Option<Vec<String>>> {
+        self.expect(SMALL_REPLY);
+        let script = self.scripts.create_stamps.clone();
+        let mut call = script.key(self.names.delivered());
+        call.arg(milliseconds(ttl));
+        for name in names {
+            call.key(self.names.stamp(name)).arg(random::hex());
+        }
+        let stamps: Vec<String> = self.invoke(&call)?;
+        if stamps.len() != names.len() {
+            return Err(StoreError::new(
+                Trouble::Protocol,
+                "stamps are missing in a reply",
+            ));
+        }
+        Ok(Some(stamps))
+    }
+
+    fn write(&mut self, entries: &[(EntryName, Vec<u8>)], ttl: Duration) -> Result<()> {
+        self.expect(SMALL_REPLY);
+        let mut pipeline = redis::pipe();
+        for (name, bytes) in entries {
+            pipeline
+                .cmd("SET")
+                .arg(self.names.entry(name))
+                .arg(bytes)
+                .arg("PX")
+                .arg(milliseconds(ttl));
+        }
+        for reply in self.replies(&pipeline)? {
+            convert::<()>(reply)?;
+        }
+        Ok(())
+    }
+
+    fn begin_fill(&mut self, digest: &str, ttl: Duration) -> Result<bool> {
+        self.expect(SMALL_REPLY);
+        let mut command = redis::cmd("SET");
+        command
+            .arg(self.names.fill(digest))
+            .arg(&self.holder)
+            .arg("NX")
+            .arg("PX")
+            .arg(milliseconds(ttl));
+        let set: Option<String> = connection::query(&mut self.transport, &command)?;
+        Ok(set.is_some())
+    }
+
+    fn end_fill(&mut self, digest: &str) -> Result<()> {
+        self.expect(SMALL_REPLY);
+        let script = self.scripts.end_fill.clone();
+        let mut call = script.key(self.names.fill(digest));
+        call.arg(&self.holder);
+        self.invoke::<i64>(&call).map(|_| ())
+    }
+
+    fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered> {
+        self.expect(SMALL_REPLY);
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("GET").arg(self.names.epoch());
+        pipeline
+            .cmd("EVAL")
+            .arg(scripts::ADVANCE_DELIVERED)
+            .arg(1)
+            .arg(self.names.delivered())
+            .arg(delivery.completed)
+            .arg(delivery.epoch);
+        let stamps = delivery.stamps.chunks(UNLINK_NAMES);
+        for names in stamps {
+            pipeline.cmd("UNLINK");
+            for name in names {
+                pipeline.arg(self.names.stamp(name));
+            }
+        }
+        for names in delivery.entries.chunks(UNLINK_NAMES) {
+            pipeline.cmd("UNLINK");
+            for name in names {
+                pipeline.arg(self.names.entry(name));
+            }
+        }
+        for (channel, payload) in delivery.events {
+            pipeline.cmd("PUBLISH").arg(channel).arg(payload);
+        }
+        let mut replies = self.replies(&pipeline)?.into_iter();
+        let epoch = next(&mut replies)?;
+        for reply in replies {
+            convert::<i64>(reply)?;
+        }
+        Ok(Delivered {
+            epoch,
+            run_id: self.run_id(),
+        })
+    }
+
+    fn set_epoch(&mut self, epoch: &str, completed: u64) -> Result<()> {
+        self.expect(SMALL_REPLY);
+        let mut command = redis::cmd("MSET");
+        command
+            .arg(self.names.epoch())
+            .arg(epoch)
+            .arg(self.names.delivered())
+            .arg(format!("{completed}:{epoch}"));
+        connection::query(&mut self.transport, &command)
+    }
+
+    fn epoch(&mut self) -> Result<Delivered> {
+        self.expect(SMALL_REPLY);
+        let mut command = redis::cmd("GET");
+        command.arg(self.names.epoch());
+        Ok(Delivered {
+            epoch: connection::query(&mut self.transport, &command)?,
+            run_id: self.run_id(),
+        })
+    }
+
+    fn renew_lease(&mut self, epoch: &str, ttl: Duration) -> Result<bool> {
+        self.expect(SMALL_REPLY);
+        let script = self.scripts.renew_lease.clone();
+        let mut call = script.key(self.names.epoch());
+        call.key(self.names.lease())
+            .arg(epoch)
+            .arg(milliseconds(ttl));
+        Ok(self.invoke::<i64>(&call)? == 1)
+    }
+
+    fn remove_matching(
+        &mut self,
+        kind: PatternKind,
+        pattern: &str,
+        from: ScanPosition,
+    ) -> Result<ScanStep> {
+        let spaces = self.names.matching(kind, pattern);
+        let Some((redis_pattern, before)) = spaces.get(from.space) else {
+            return Ok(ScanStep {
+                removed: 0,
+                next: None,
+            });
+        };
+        // names have no bound of their own
+        self.expect(64 * SMALL_REPLY);
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(from.cursor)
+            .arg("MATCH")
+            .arg(redis_pattern)
+            .arg("COUNT")
+            .arg(SCAN_COUNT);
+        let (cursor, found): (u64, Vec<Vec<u8>>) = connection::query(&mut self.transport, &scan)?;
+        // what Redis found may be more, and other names may belong to an application
+        let is_entry = kind == PatternKind::Key && from.space == 1;
+        let found: Vec<&str> = found
+            .iter()
+            .filter_map(|name| std::str::from_utf8(name).ok())
+            .filter(|name| {
+                name.strip_prefix(before.as_str()).is_some_and(|name| {
+                    !(is_entry && name.starts_with(RESERVED)) && matching::matches(pattern, name)
+                })
+            })
+            .collect();
+        let mut removed = 0;
+        if !found.is_empty() {
+            let mut unlink = redis::cmd("UNLINK");
+            for name in found {
+                unlink.arg(name);
+            }
+            removed = connection::query(&mut self.transport, &unlink)?;
+        }
+        let next = if cursor != 0 {
+            Some(ScanPosition {
+                space: from.space,
+                cursor,
+            })
+        } else {
+            Some(ScanPosition {
+                space: from.space + 1,
+                cursor: 0,
+            })
+            .filter(|next| next.space < spaces.len())
+        };
+        Ok(ScanStep { removed, next })
+    }
+
+    fn status(&mut self) -> Result<ServerStatus> {
+        self.expect(SMALL_REPLY);
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("GET").arg(self.names.epoch());
+        pipeline.cmd("PTTL").arg(self.names.lease());
+        let started = Instant::now();
+        let mut replies = self.replies(&pipeline)?.into_iter();
+        let latency = started.elapsed();
+        let epoch = next(&mut replies)?;
+        let lease: i64 = next(&mut replies)?;
+        Ok(ServerStatus {
+            version: Some(self.server.version.clone()),
+            run_id: self.run_id(),
+            epoch,
+            lease_left: u64::try_from(lease).ok().map(Duration::from_millis),
+            latency,
+        })
+    }
+}
