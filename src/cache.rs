@@ -4,7 +4,6 @@
 #[allow(dead_code)]
 pub mod breaker;
 mod invalidate;
-// The parts that use all of these come with the trigger and the delivery.
 #[allow(dead_code)]
 pub mod matching;
 #[allow(dead_code)]
@@ -18,5 +17,7 @@ pub mod redis;
 pub mod store;
 #[allow(dead_code)]
 mod table_store;
-#[allow(dead_code)]
+mod template;
 pub mod text_array;
+pub mod tree;
+mod trigger;

@@ -38,6 +38,16 @@ impl Failure {
     }
 
     pub fn raise(self) -> ! {
+        self.report(PgLogLevel::ERROR);
+        unreachable!("an ERROR report does not return")
+    }
+
+    /// Says it, and goes on.
+    pub fn warn(self) {
+        self.report(PgLogLevel::WARNING);
+    }
+
+    fn report(self, level: PgLogLevel) {
         let mut report = pgrx::pg_sys::panic::ErrorReport::new(self.code, self.message, "");
         if let Some(detail) = self.detail {
             report = report.set_detail(detail);
@@ -45,8 +55,7 @@ impl Failure {
         if let Some(hint) = self.hint {
             report = report.set_hint(hint);
         }
-        report.report(PgLogLevel::ERROR);
-        unreachable!("an ERROR report does not return")
+        report.report(level);
     }
 }
 
