@@ -32,11 +32,6 @@ ALTER TABLE inventory_perf.cache_outbox REPLICA IDENTITY FULL;
 COMMENT ON TABLE inventory_perf.cache_outbox IS
 'internal to inventory_perf: what committed transactions made invalid and is not delivered yet, one row per statement';
 
-CREATE FUNCTION inventory_perf.invalidate_cache() RETURNS trigger
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'inventory_perf_invalidate';
-COMMENT ON FUNCTION inventory_perf.invalidate_cache() IS
-'trigger, AFTER, FOR EACH STATEMENT with transition tables or FOR EACH ROW: makes invalid what its arguments name when the transaction commits. Arguments are templates with columns in braces: keys, tags with "tag:" before them, channels to publish to with "channel:"; "when:" and a column name makes only those rows of an UPDATE count that it changed in. Errors: 39P01 not an AFTER trigger, or one that does not see the rows; 22023 not a template';
-
 CREATE FUNCTION inventory_perf.invalidate_keys(VARIADIC keys text[]) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'invalidate_keys_wrapper';
 COMMENT ON FUNCTION inventory_perf.invalidate_keys(text[]) IS
@@ -66,3 +61,18 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cache_flush_wrapper';
 COMMENT ON FUNCTION inventory_perf.cache_flush() IS
 'makes everything that is cached invalid when the transaction commits';
 REVOKE ALL ON FUNCTION inventory_perf.cache_flush() FROM PUBLIC;
+
+-- State
+
+-- Not logged on purpose: after a crash and after a promotion it is empty, and nothing is served
+-- until a deliverer has made a new epoch.
+CREATE UNLOGGED TABLE inventory_perf.cache_state (
+    epoch text NOT NULL,
+    -- The run of the server that holds the entries.
+    run_id text NOT NULL,
+    confirmed_at timestamptz NOT NULL,
+    -- The start of PostgreSQL that it belongs to: completion counts compare only within one.
+    started_at timestamptz NOT NULL
+);
+COMMENT ON TABLE inventory_perf.cache_state IS
+'internal to inventory_perf: the epoch that entries of the cache must belong to; no row, no cached answer';

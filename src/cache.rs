@@ -3,7 +3,10 @@
 
 #[allow(dead_code)]
 pub mod breaker;
+pub mod delivery;
+pub mod events;
 mod invalidate;
+// The parts that use all of these come with the trigger and the delivery.
 #[allow(dead_code)]
 pub mod matching;
 #[allow(dead_code)]
@@ -17,7 +20,5 @@ pub mod redis;
 pub mod store;
 #[allow(dead_code)]
 mod table_store;
-mod template;
+#[allow(dead_code)]
 pub mod text_array;
-pub mod tree;
-mod trigger;

@@ -37,14 +37,18 @@ impl Failure {
         self
     }
 
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Reports it without ending anything.
+    pub fn warn(self) {
+        self.report(PgLogLevel::WARNING);
+    }
+
     pub fn raise(self) -> ! {
         self.report(PgLogLevel::ERROR);
         unreachable!("an ERROR report does not return")
-    }
-
-    /// Says it, and goes on.
-    pub fn warn(self) {
-        self.report(PgLogLevel::WARNING);
     }
 
     fn report(self, level: PgLogLevel) {

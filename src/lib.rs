@@ -70,6 +70,7 @@ extension_sql_file!(
 pub extern "C-unwind" fn _PG_init() {
     settings::register();
     shared_memory::register();
+    worker::register();
 }
 
 #[cfg(any(test, feature = "pg_test"))]

@@ -1,7 +1,11 @@
 //! Every setting of the extension.
 
+mod worker;
+
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use std::ffi::CString;
+
+pub use worker::*;
 
 /// Pending deltas that one fold statement takes at most, in rows.
 pub static FOLD_BATCH: GucSetting<i32> = GucSetting::<i32>::new(250_000);
@@ -56,6 +60,7 @@ pub static CACHE_MAX_ENTRY_SIZE: GucSetting<i32> = GucSetting::<i32>::new(8 * 10
 pub static CACHE_TABLE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
 
 pub fn register() {
+    worker::register();
     GucRegistry::define_int_guc(
         c"inventory_perf.fold_batch",
         c"Pending deltas that one fold statement takes at most.",

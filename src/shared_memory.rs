@@ -4,14 +4,12 @@
 //! of fixed size; the lock is taken to give a slot to a database and to read or write error texts,
 //! never on the way of a statement that writes.
 
-#![allow(dead_code)] // used by the launcher and the workers
-
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, PgAtomic, PgLwLock};
 use std::cell::Cell;
 use std::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
 /// Databases that can have a slot. One more gets no wake-ups and no shared counters.
@@ -22,10 +20,23 @@ pub const COUNTERS: usize = 64;
 const HOLDS: usize = 64;
 const ERROR_LENGTH: usize = 256;
 
-/// A background process: InvalidPid while there is none.
+/// How a background process ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Outcome {
+    /// It never said: an error or a signal ended it.
+    Died = 0,
+    /// There was nothing for it to do in this database.
+    NotNeeded = 1,
+    /// A command wants the database for itself.
+    MadeRoom = 2,
+}
+
+/// A background process, while there is one.
 pub struct Process {
     pid: AtomicI32,
     latch: AtomicUsize,
+    outcome: AtomicU8,
 }
 
 impl Process {
@@ -33,6 +44,24 @@ impl Process {
         Self {
             pid: AtomicI32::new(0),
             latch: AtomicUsize::new(0),
+            outcome: AtomicU8::new(Outcome::Died as u8),
+        }
+    }
+
+    /// A process is about to be started: what became of the one before is settled.
+    pub fn expect_outcome(&self) {
+        self.set_outcome(Outcome::Died);
+    }
+
+    pub fn set_outcome(&self, outcome: Outcome) {
+        self.outcome.store(outcome as u8, Ordering::SeqCst);
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        match self.outcome.load(Ordering::SeqCst) {
+            1 => Outcome::NotNeeded,
+            2 => Outcome::MadeRoom,
+            _ => Outcome::Died,
         }
     }
 

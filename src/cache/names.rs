@@ -22,7 +22,7 @@ pub enum EntryName {
 }
 
 /// Which names a pattern is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PatternKind {
     Key,
     Tag,

@@ -39,6 +39,33 @@ fn populate_ledger(
     TableIterator::new(populated.or_raise())
 }
 
+/// Folds a ledger if anything is pending, as the worker does. Returns how many deltas there were.
+pub fn fold_pending(ledger: pg_sys::Oid) -> Result<i64, Failure> {
+    let Some(ledger) = registry::find(ledger)? else {
+        return Ok(0);
+    };
+    if ledger.state == registry::State::AwaitingBackfill {
+        return Ok(0);
+    }
+    security::with_safe_path(|| {
+        let query = ledger
+            .template()
+            .fill("SELECT EXISTS (SELECT FROM {pending})");
+        let is_pending = security::run_as(ledger.owner, || {
+            Spi::connect(|client| {
+                client
+                    .select(&query, Some(1), &[])?
+                    .first()
+                    .get_one::<bool>()
+            })
+        })?;
+        match is_pending {
+            Some(true) => populate(&ledger, None).map(|(_, deltas, ..)| deltas),
+            _ => Ok(0),
+        }
+    })
+}
+
 fn own_ledgers() -> Result<Vec<Ledger>, Failure> {
     let mut ledgers = Vec::new();
     for oid in registry::all()? {

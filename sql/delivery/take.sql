@@ -1,0 +1,6 @@
+-- Takes a batch out of the outbox. Rows that another session is delivering are left to it.
+DELETE FROM inventory_perf.cache_outbox o
+WHERE o.ctid = ANY (ARRAY(
+    SELECT b.ctid FROM inventory_perf.cache_outbox b LIMIT $1 FOR UPDATE SKIP LOCKED))
+RETURNING o.captured_at, o.relation, o.operation, o.keys, o.tags, o.patterns, o.tag_patterns,
+          o.channels, o.changes, o.flush

@@ -1,0 +1,233 @@
+//! Delivery: what committed transactions made invalid is taken from the outbox and removed from
+//! the store.
+//!
+//! A batch is deleted from the outbox, sent, and the deletion commits. If anything fails in between
+//! the rows are still there, so a batch is sent at least once; twice costs a miss. A reader either
+//! sees a row in its snapshot, or the row was delivered before that snapshot.
+
+mod batch;
+mod epoch;
+mod functions;
+
+use pgrx::datum::DatumWithOid;
+use pgrx::prelude::*;
+
+use self::batch::{Batch, take};
+use self::epoch::{State, completed};
+use super::events::{self, Told};
+use super::names::{EntryName, PatternKind, StampName};
+use super::store::{self, Delivery, ScanPosition, Store, StoreError, Trouble};
+use crate::error::Failure;
+use crate::security;
+use crate::settings;
+
+pub use self::batch::BatchSize;
+pub use self::epoch::renew_lease;
+
+/// Names that go to the store in one call, so that it answers within the timeout.
+const NAMES_PER_CALL: usize = 5_000;
+/// More patterns than this, and a new epoch is cheaper than to look for each.
+const MOST_PATTERNS: usize = 32;
+
+#[derive(Default)]
+pub struct Delivered {
+    pub rows: u64,
+    /// Keys and tags.
+    pub names: usize,
+    /// There may be more.
+    pub is_full: bool,
+    /// What is still to be told: what goes through Redis with a batch is told already.
+    pub told: Told,
+}
+
+/// Whether there is anything to deliver. Writes nothing and takes no transaction ID.
+pub fn has_rows() -> Result<bool, Failure> {
+    is_true(
+        "SELECT EXISTS (SELECT FROM inventory_perf.cache_outbox)",
+        &[],
+    )
+}
+
+/// Delivers one batch in the current transaction, which must not have written before.
+pub fn deliver(size: &BatchSize) -> Result<Delivered, Failure> {
+    as_owner(|| {
+        let state = State::confirmed()?;
+        if size.looks_behind() && is_backlog_past_cap()? {
+            return collapse();
+        }
+        let mut sender = Sender {
+            state,
+            is_outdated: false,
+            delivered: Delivered::default(),
+        };
+        let batch = take(size.rows())?;
+        sender.delivered.is_full = batch.rows as i64 >= size.rows();
+        sender.send(&batch)?;
+        sender.remove_patterns(batch.patterns.into_iter().collect())?;
+        if sender.is_outdated {
+            State::begin()?;
+        }
+        Ok(sender.delivered)
+    })
+}
+
+/// More rows are waiting than it is worth to deliver one by one.
+fn is_backlog_past_cap() -> Result<bool, Failure> {
+    let cap = i64::from(settings::OUTBOX_CAP.get());
+    is_true(
+        "SELECT pg_catalog.count(*) > $1 \
+         FROM (SELECT FROM inventory_perf.cache_outbox LIMIT $1 + 1) o",
+        &[cap.into()],
+    )
+}
+
+/// Everything in the store becomes invalid instead of row after row. The rows are deleted first:
+/// what they stand for had committed before the new epoch began.
+fn collapse() -> Result<Delivered, Failure> {
+    let rows = Spi::connect_mut(|client| {
+        client
+            .update("DELETE FROM inventory_perf.cache_outbox", None, &[])
+            .map(|deleted| deleted.len())
+    })?;
+    let state = State::begin()?;
+    if settings::PUBLISH_EVENTS.get() {
+        call(|store| {
+            store.deliver(&Delivery {
+                epoch: &state.epoch,
+                completed: completed(),
+                events: &events::flushed(),
+                ..Delivery::default()
+            })
+        })?;
+    }
+    Ok(Delivered {
+        rows: rows as u64,
+        is_full: true,
+        ..Delivered::default()
+    })
+}
+
+/// Sends to the store, and notices when the store is not the one that was recorded.
+struct Sender {
+    state: State,
+    is_outdated: bool,
+    delivered: Delivered,
+}
+
+impl Sender {
+    /// Stamps go first: without them nothing that depends on them is valid. Events go last: who
+    /// hears one reads no old value.
+    fn send(&mut self, batch: &Batch) -> Result<(), Failure> {
+        if batch.rows == 0 {
+            return Ok(());
+        }
+        let (stamps, entries) = (batch.stamps(), batch.entries());
+        let mut told = events::prepare(&batch.events);
+        let events = std::mem::take(&mut told.published);
+        if stamps.len() + entries.len() + events.len() <= NAMES_PER_CALL {
+            self.call(&stamps, &entries, &events)?;
+        } else {
+            for stamps in stamps.chunks(NAMES_PER_CALL) {
+                self.call(stamps, &[], &[])?;
+            }
+            for entries in entries.chunks(NAMES_PER_CALL) {
+                self.call(&[], entries, &[])?;
+            }
+            for events in events.chunks(NAMES_PER_CALL) {
+                self.call(&[], &[], events)?;
+            }
+        }
+        self.is_outdated |= batch.flush;
+        self.delivered.rows += batch.rows;
+        self.delivered.names += batch.names();
+        self.delivered.told.append(told);
+        Ok(())
+    }
+
+    fn call(
+        &mut self,
+        stamps: &[StampName],
+        entries: &[EntryName],
+        events: &[events::Event],
+    ) -> Result<(), Failure> {
+        let server = call(|store| {
+            store.deliver(&Delivery {
+                epoch: &self.state.epoch,
+                completed: completed(),
+                stamps,
+                entries,
+                events,
+            })
+        })?;
+        self.is_outdated |= !self.state.is_of(&server);
+        Ok(())
+    }
+
+    /// Removes what matches patterns, in bounded steps. What becomes invalid meanwhile is delivered
+    /// in between, and waits no longer than a step.
+    fn remove_patterns(&mut self, mut open: Vec<(PatternKind, String)>) -> Result<(), Failure> {
+        let mut begun = 0;
+        while let Some((kind, pattern)) = open.pop() {
+            begun += 1;
+            if self.is_outdated || begun + open.len() > MOST_PATTERNS {
+                self.is_outdated = true;
+                return Ok(());
+            }
+            let mut next = Some(ScanPosition::default());
+            while let Some(position) = next {
+                next = call(|store| store.remove_matching(kind, &pattern, position))?.next;
+                pgrx::check_for_interrupts!();
+                if next.is_some() {
+                    let more = take(BatchSize::FIRST)?;
+                    self.send(&more)?;
+                    // The scan has passed names that came since: the same pattern begins again.
+                    for pattern in more.patterns {
+                        if !open.contains(&pattern) {
+                            open.push(pattern);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn as_owner<R>(work: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
+    security::run_as(security::extension_owner()?, work)
+}
+
+fn is_true(query: &str, arguments: &[DatumWithOid]) -> Result<bool, Failure> {
+    let answer = Spi::connect(|client| {
+        client
+            .select(query, Some(1), arguments)?
+            .first()
+            .get_one::<bool>()
+    })?;
+    Ok(answer.unwrap_or(false))
+}
+
+/// Calls the store whatever the breaker says: who delivers has a patience of its own.
+fn call<R>(work: impl FnOnce(&mut dyn Store) -> store::Result<R>) -> Result<R, Failure> {
+    store::call_always(work).map_err(failure)
+}
+
+pub fn failure(error: StoreError) -> Failure {
+    let (code, hint) = match error.kind {
+        Trouble::Configuration => (
+            PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+            "Correct the settings inventory_perf.redis_*; nothing is lost meanwhile.",
+        ),
+        Trouble::Database => (
+            PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+            "Invalidations stay in the outbox until they can be delivered.",
+        ),
+        _ => (
+            PgSqlErrorCode::ERRCODE_CONNECTION_EXCEPTION,
+            "Invalidations stay in the outbox until Redis answers again.",
+        ),
+    };
+    Failure::new(code, "the cache's store does not answer")
+        .detail(error.to_string())
+        .hint(hint)
+}

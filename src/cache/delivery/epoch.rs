@@ -1,0 +1,125 @@
+//! Which store, and since when, may be believed: the epoch and the run of the server, recorded in
+//! the database, and the lease for applications that read the store themselves.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::{as_owner, call, is_true};
+use crate::cache::random;
+use crate::cache::store;
+use crate::error::Failure;
+use crate::settings;
+
+/// What is recorded of the store.
+pub struct State {
+    pub epoch: String,
+    pub run_id: String,
+}
+
+impl State {
+    /// As it is recorded, if that was since the server started; else a new epoch. What was
+    /// delivered before a crash or a promotion is not known, and completion counts start again.
+    pub fn confirmed() -> Result<Self, Failure> {
+        let recorded = Spi::connect(|client| {
+            let row = client
+                .select(
+                    "SELECT s.epoch, s.run_id FROM inventory_perf.cache_state s \
+                     WHERE s.started_at = pg_catalog.pg_postmaster_start_time()",
+                    Some(1),
+                    &[],
+                )?
+                .first();
+            if row.is_empty() {
+                return Ok::<_, pgrx::spi::Error>(None);
+            }
+            row.get_two::<String, String>()
+                .map(|(epoch, run_id)| epoch.zip(run_id))
+        })?;
+        match recorded {
+            Some((epoch, run_id)) => Ok(Self { epoch, run_id }),
+            None => Self::begin(),
+        }
+    }
+
+    /// Makes everything in the store invalid, and records the epoch from which on it is valid
+    /// again. In between no reader is served: the two differ.
+    pub fn begin() -> Result<Self, Failure> {
+        lock()?;
+        let epoch = random::hex();
+        let completed = completed();
+        let server = call(|store| {
+            store.set_epoch(&epoch, completed)?;
+            store.epoch()
+        })?;
+        let state = Self {
+            epoch,
+            run_id: server.run_id,
+        };
+        Spi::connect_mut(|client| {
+            client
+                .update(
+                    include_str!("../../../sql/delivery/record_epoch.sql"),
+                    None,
+                    &[state.epoch.as_str().into(), state.run_id.as_str().into()],
+                )
+                .map(|_| ())
+        })?;
+        Ok(state)
+    }
+
+    pub fn is_of(&self, server: &store::Delivered) -> bool {
+        server.epoch.as_deref() == Some(&self.epoch) && server.run_id == self.run_id
+    }
+}
+
+/// One session at a time makes an epoch: else the store could end with one and the record with the
+/// other's.
+fn lock() -> Result<(), Failure> {
+    // SAFETY: look-ups by name, and a lock that is released at the end of the transaction. The
+    // sub-object number keeps it apart from the locks that PostgreSQL itself takes.
+    let is_locked = unsafe {
+        let extension = pg_sys::get_extension_oid(c"inventory_perf".as_ptr(), true);
+        pg_sys::ConditionalLockDatabaseObject(
+            pg_sys::ExtensionRelationId,
+            extension,
+            1,
+            pg_sys::ExclusiveLock as pg_sys::LOCKMODE,
+        )
+    };
+    if is_locked {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+        "another session is making a new epoch of the cache",
+    )
+    .hint("Try again when its transaction has ended."))
+}
+
+/// An upper bound of the completion counts of all that earlier statements saw committed.
+pub fn completed() -> u64 {
+    // SAFETY: the snapshot is static and only looked at.
+    unsafe { (*pg_sys::GetLatestSnapshot()).snapXactCompletionCount }
+}
+
+/// Tells applications that read the store themselves that they may go on doing so, unless
+/// something waits to be delivered for longer than they would notice.
+pub fn renew_lease() -> Result<(), Failure> {
+    as_owner(|| {
+        let state = State::confirmed()?;
+        let server = call(|store| store.epoch())?;
+        if !state.is_of(&server) {
+            return State::begin().map(|_| ());
+        }
+        let lease = settings::cache_lease();
+        let is_behind = is_true(
+            "SELECT EXISTS (SELECT FROM inventory_perf.cache_outbox o WHERE o.captured_at < \
+             pg_catalog.clock_timestamp() - $1 * '1 millisecond'::pg_catalog.interval)",
+            &[(lease.as_millis() as f64).into()],
+        )?;
+        if !is_behind && !call(|store| store.renew_lease(&state.epoch, lease))? {
+            State::begin()?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,231 @@
+//! Commands that need a database, or the extension, without anyone in it.
+//!
+//! DROP DATABASE and its like refuse while somebody is connected. A worker is somebody, and nobody
+//! whom a user could ask to leave, so it is sent away before the command begins and kept away until
+//! it has ended. DROP EXTENSION could deadlock with a fold.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use pgrx::{PgList, is_a};
+use std::cell::Cell;
+use std::ffi::{CStr, c_char};
+use std::time::{Duration, Instant};
+
+use crate::shared_memory::{self, Slot};
+
+/// A worker that only waits is gone in milliseconds; one that works gets this long to end by itself.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// The command says by itself what is in its way if this was not enough.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const SIGTERM: i32 = 15;
+
+unsafe extern "C" {
+    fn kill(pid: i32, signal: i32) -> i32;
+}
+
+thread_local! {
+    static PREVIOUS: Cell<pg_sys::ProcessUtility_hook_type> = const { Cell::new(None) };
+}
+
+/// Called once, while the library is loaded by the postmaster; backends inherit it.
+pub fn register() {
+    // SAFETY: on the only thread, while nothing runs that could call the hook.
+    unsafe {
+        PREVIOUS.set(pg_sys::ProcessUtility_hook);
+        pg_sys::ProcessUtility_hook = Some(on_utility);
+    }
+}
+
+#[pg_guard]
+#[allow(clippy::too_many_arguments)] // as PostgreSQL declares it
+unsafe extern "C-unwind" fn on_utility(
+    statement: *mut pg_sys::PlannedStmt,
+    query: *const c_char,
+    is_read_only_tree: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    parameters: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+    receiver: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
+    // SAFETY: the statement that PostgreSQL is about to run; all arguments are handed on as they
+    // came, and errors pass through.
+    unsafe {
+        let node = (*statement).utilityStmt;
+        let held = database_wanted_by(node, context).map(make_room);
+        match PREVIOUS.get() {
+            Some(previous) => pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                previous(
+                    statement,
+                    query,
+                    is_read_only_tree,
+                    context,
+                    parameters,
+                    environment,
+                    receiver,
+                    completion,
+                )
+            }),
+            None => pg_sys::standard_ProcessUtility(
+                statement,
+                query,
+                is_read_only_tree,
+                context,
+                parameters,
+                environment,
+                receiver,
+                completion,
+            ),
+        }
+        let is_new_database = is_a(node, pg_sys::NodeTag::T_CreatedbStmt);
+        if held.is_some() || is_new_database {
+            drop(held);
+            shared_memory::wake_launcher();
+        }
+    }
+}
+
+/// The database that a command wants without workers, if the user may run it: nobody else can send
+/// workers away.
+unsafe fn database_wanted_by(
+    node: *mut pg_sys::Node,
+    context: pg_sys::ProcessUtilityContext::Type,
+) -> Option<pg_sys::Oid> {
+    // SAFETY: the tag of a node says what struct it is.
+    unsafe {
+        let name = match (*node).type_ {
+            pg_sys::NodeTag::T_DropdbStmt => (*node.cast::<pg_sys::DropdbStmt>()).dbname,
+            pg_sys::NodeTag::T_RenameStmt => {
+                let rename = &*node.cast::<pg_sys::RenameStmt>();
+                if rename.renameType != pg_sys::ObjectType::OBJECT_DATABASE {
+                    return None;
+                }
+                rename.subname
+            }
+            pg_sys::NodeTag::T_AlterDatabaseStmt => {
+                let alter = &*node.cast::<pg_sys::AlterDatabaseStmt>();
+                option(alter.options, c"tablespace")?;
+                alter.dbname
+            }
+            pg_sys::NodeTag::T_CreatedbStmt => {
+                let create = &*node.cast::<pg_sys::CreatedbStmt>();
+                option(create.options, c"template")?
+            }
+            pg_sys::NodeTag::T_DropStmt => {
+                return drops_extension(&*node.cast::<pg_sys::DropStmt>())
+                    .then_some(pg_sys::MyDatabaseId);
+            }
+            _ => return None,
+        };
+        if context != pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL || name.is_null() {
+            return None;
+        }
+        let database = pg_sys::get_database_oid(name, true);
+        (database != pg_sys::InvalidOid && owns_database(database)).then_some(database)
+    }
+}
+
+unsafe fn option(options: *mut pg_sys::List, wanted: &CStr) -> Option<*mut c_char> {
+    // SAFETY: options of a command are DefElem nodes; the value is text or a name.
+    unsafe {
+        let found = PgList::<pg_sys::DefElem>::from_pg(options)
+            .iter_ptr()
+            .find(|option| CStr::from_ptr((**option).defname) == wanted)?;
+        if (*found).arg.is_null() {
+            return None;
+        }
+        Some(pg_sys::defGetString(found))
+    }
+}
+
+unsafe fn drops_extension(drop: &pg_sys::DropStmt) -> bool {
+    if drop.removeType != pg_sys::ObjectType::OBJECT_EXTENSION {
+        return false;
+    }
+    // SAFETY: names of extensions are String nodes.
+    unsafe {
+        let is_named = PgList::<pg_sys::Node>::from_pg(drop.objects)
+            .iter_ptr()
+            .any(|name| CStr::from_ptr(string_of(name)) == c"inventory_perf");
+        let extension = pg_sys::get_extension_oid(c"inventory_perf".as_ptr(), true);
+        is_named && extension != pg_sys::InvalidOid && owns_extension(extension)
+    }
+}
+
+unsafe fn string_of(node: *mut pg_sys::Node) -> *const c_char {
+    // SAFETY: as the caller promises.
+    unsafe {
+        #[cfg(feature = "pg14")]
+        return (*node.cast::<pg_sys::Value>()).val.str_;
+        #[cfg(not(feature = "pg14"))]
+        return (*node.cast::<pg_sys::String>()).sval;
+    }
+}
+
+fn owns_database(database: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups by value.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        return pg_sys::pg_database_ownercheck(database, pg_sys::GetUserId());
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        return pg_sys::object_ownercheck(
+            pg_sys::DatabaseRelationId,
+            database,
+            pg_sys::GetUserId(),
+        );
+    }
+}
+
+fn owns_extension(extension: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups by value.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        return pg_sys::pg_extension_ownercheck(extension, pg_sys::GetUserId());
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        return pg_sys::object_ownercheck(
+            pg_sys::ExtensionRelationId,
+            extension,
+            pg_sys::GetUserId(),
+        );
+    }
+}
+
+/// Sends the workers of a database away, and keeps them away as long as the result lives.
+fn make_room(database: pg_sys::Oid) -> Option<shared_memory::Held> {
+    let held = shared_memory::hold(database);
+    let Some(slot) = shared_memory::find_slot(database) else {
+        return held;
+    };
+    let began = Instant::now();
+    let mut has_terminated = false;
+    while is_occupied(slot) && began.elapsed() < LONGEST_WAIT {
+        if !has_terminated && began.elapsed() >= PATIENCE {
+            terminate(slot);
+            has_terminated = true;
+        }
+        for process in [&slot.deliverer, &slot.folder] {
+            process.wake();
+        }
+        let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+        // SAFETY: the latch of this process.
+        unsafe {
+            pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, 5, pg_sys::PG_WAIT_EXTENSION);
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+        }
+        pgrx::check_for_interrupts!();
+    }
+    held
+}
+
+fn is_occupied(slot: &Slot) -> bool {
+    slot.deliverer.pid().is_some() || slot.folder.pid().is_some()
+}
+
+fn terminate(slot: &Slot) {
+    for process in [&slot.deliverer, &slot.folder] {
+        if let Some(pid) = process.pid() {
+            // SAFETY: the process clears its number before it ends.
+            unsafe { kill(pid, SIGTERM) };
+        }
+    }
+}
