@@ -4,6 +4,8 @@
 #[allow(dead_code)]
 pub mod breaker;
 pub mod delivery;
+#[allow(dead_code)]
+pub mod entry;
 pub mod events;
 mod invalidate;
 // The parts that use all of these come with the trigger and the delivery.
@@ -17,8 +19,12 @@ mod random;
 #[allow(dead_code)]
 pub mod redis;
 #[allow(dead_code)]
+pub mod stats;
+#[allow(dead_code)]
 pub mod store;
 #[allow(dead_code)]
 mod table_store;
 #[allow(dead_code)]
 pub mod text_array;
+#[allow(dead_code)]
+pub mod validity;

@@ -139,3 +139,30 @@ pub fn acts_for(role: pg_sys::Oid) -> bool {
     // SAFETY: catalog look-ups by value.
     unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), role) }
 }
+
+/// The role that owns the extension's tables, without a query.
+pub fn owner_of_tables() -> Result<pg_sys::Oid, Failure> {
+    // SAFETY: catalog look-ups by name; the tuple is read before it is released.
+    let owner = unsafe {
+        let schema = pg_sys::get_namespace_oid(c"inventory_perf".as_ptr(), true);
+        let table = pg_sys::get_relname_relid(c"cache_outbox".as_ptr(), schema);
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::RELOID as i32,
+            pg_sys::Datum::from(table),
+        );
+        if tuple.is_null() {
+            None
+        } else {
+            let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
+            pg_sys::ReleaseSysCache(tuple);
+            Some(owner)
+        }
+    };
+    owner.ok_or_else(|| {
+        Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "extension \"inventory_perf\" is not installed in this database",
+        )
+        .hint("Run CREATE EXTENSION inventory_perf.")
+    })
+}

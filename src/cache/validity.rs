@@ -1,0 +1,202 @@
+//! Who may be served from the cache, and who may fill it.
+//!
+//! A commit that the reader's snapshot sees either still has its row in the outbox, visible to the
+//! same snapshot, or was delivered before the snapshot was taken. So a reader that finds no row
+//! which concerns it, and reads the store afterwards, finds stamps from which every commit it sees
+//! has been taken out.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use pgrx::spi::OwnedPreparedStatement;
+use std::cell::RefCell;
+
+use super::matching;
+use super::names::StampName;
+use super::stats::Miss;
+use crate::error::Failure;
+use crate::{security, settings};
+
+/// More rows than that are not looked through: then nobody is served.
+const OUTBOX_ROWS: i64 = 10_000;
+
+/// What a reader compares the store's answer with. Valid for the snapshot it was made under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    pub epoch: String,
+    pub run_id: String,
+    pub moment: Moment,
+    /// There are undelivered rows, though none that concerns what was asked about.
+    pub has_undelivered: bool,
+}
+
+/// How much of the past a snapshot sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// How many transactions that wrote had ended.
+    pub completed: u64,
+    /// All before this one had ended.
+    pub xmin: u64,
+}
+
+impl Moment {
+    pub fn earliest(self, other: Self) -> Self {
+        Self {
+            completed: self.completed.min(other.completed),
+            xmin: self.xmin.min(other.xmin),
+        }
+    }
+}
+
+impl Admission {
+    /// Whether the server that answered is the confirmed one with the data it was confirmed with.
+    pub fn check_server(&self, run_id: &str, epoch: Option<&str>) -> Result<(), Miss> {
+        if self.run_id != run_id || epoch != Some(self.epoch.as_str()) {
+            return Err(Miss::UnconfirmedServer);
+        }
+        Ok(())
+    }
+}
+
+/// What keeps this transaction from the cache, whatever it asks for.
+pub fn obstacle() -> Option<Miss> {
+    // SAFETY: looks at the state of the own transaction.
+    unsafe {
+        if !settings::CACHE_ENABLED.get() {
+            Some(Miss::Disabled)
+        } else if pg_sys::RecoveryInProgress() {
+            Some(Miss::Recovery)
+        } else if pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 {
+            Some(Miss::IsolationLevel)
+        } else if pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId {
+            Some(Miss::OwnWrites)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether what depends on these names may be read from the cache under the active snapshot.
+pub fn admit(names: &[StampName]) -> Result<Result<Admission, Miss>, Failure> {
+    if let Some(miss) = obstacle() {
+        return Ok(Err(miss));
+    }
+    let (keys, tags) = split(names);
+    let moment = moment();
+    let rows = undelivered(&keys, &tags)?;
+    let Some(Row {
+        epoch,
+        run_id,
+        is_current: true,
+        ..
+    }) = rows.first()
+    else {
+        return Ok(Err(Miss::NoEpoch));
+    };
+    if rows.len() as i64 > OUTBOX_ROWS || rows.iter().any(|row| row.concerns(&keys, &tags)) {
+        return Ok(Err(Miss::Undelivered));
+    }
+    Ok(Ok(Admission {
+        epoch: epoch.clone(),
+        run_id: run_id.clone(),
+        moment,
+        has_undelivered: rows.iter().any(|row| row.is_outbox),
+    }))
+}
+
+/// What the active snapshot sees.
+pub fn moment() -> Moment {
+    // SAFETY: a function is called with an active snapshot; the conversion adds the epoch of
+    // transaction ids, to which a snapshot's xmin is never a whole epoch old.
+    unsafe {
+        let snapshot = &*pg_sys::GetActiveSnapshot();
+        let next = pg_sys::ReadNextFullTransactionId().value;
+        let behind = (next as u32).wrapping_sub(snapshot.xmin.into_inner());
+        Moment {
+            completed: snapshot.snapXactCompletionCount,
+            xmin: next - u64::from(behind),
+        }
+    }
+}
+
+fn split(names: &[StampName]) -> (Vec<String>, Vec<String>) {
+    let (mut keys, mut tags) = (Vec::new(), Vec::new());
+    for name in names {
+        match name {
+            StampName::Key(key) => keys.push(key.clone()),
+            StampName::Tag(tag) => tags.push(tag.clone()),
+        }
+    }
+    (keys, tags)
+}
+
+struct Row {
+    epoch: String,
+    run_id: String,
+    is_current: bool,
+    /// There is a row of the outbox; else this is the state alone.
+    is_outbox: bool,
+    is_concerned: bool,
+    patterns: Vec<Option<String>>,
+    tag_patterns: Vec<Option<String>>,
+}
+
+impl Row {
+    fn concerns(&self, keys: &[String], tags: &[String]) -> bool {
+        let any = |patterns: &[Option<String>], names: &[String]| {
+            patterns
+                .iter()
+                .flatten()
+                .any(|pattern| names.iter().any(|name| matching::matches(pattern, name)))
+        };
+        self.is_concerned || any(&self.patterns, keys) || any(&self.tag_patterns, tags)
+    }
+}
+
+/// One row for each of the outbox, or one for an empty outbox, or none without a state.
+fn undelivered(keys: &[String], tags: &[String]) -> Result<Vec<Row>, Failure> {
+    thread_local! {
+        static PLAN: RefCell<Option<OwnedPreparedStatement>> = const { RefCell::new(None) };
+    }
+    let owner = security::owner_of_tables()?;
+    security::run_as(owner, || {
+        Spi::connect(|client| {
+            // taken out while it runs, so that an error in the middle leaves it unborrowed
+            let plan = match PLAN.take() {
+                Some(plan) => plan,
+                None => client
+                    .prepare(
+                        include_str!("../../sql/cache/undelivered.sql"),
+                        &[
+                            PgBuiltInOids::TEXTARRAYOID.oid(),
+                            PgBuiltInOids::TEXTARRAYOID.oid(),
+                            PgBuiltInOids::INT8OID.oid(),
+                        ],
+                    )?
+                    .keep(),
+            };
+            let mut rows = Vec::new();
+            for row in client.select(
+                &plan,
+                None,
+                &[
+                    keys.to_vec().into(),
+                    tags.to_vec().into(),
+                    (OUTBOX_ROWS + 1).into(),
+                ],
+            )? {
+                let is_concerned = row.get::<bool>(4)?;
+                rows.push(Row {
+                    epoch: row.get::<String>(1)?.unwrap_or_default(),
+                    run_id: row.get::<String>(2)?.unwrap_or_default(),
+                    is_current: row.get::<bool>(3)?.unwrap_or(false),
+                    is_outbox: is_concerned.is_some(),
+                    is_concerned: is_concerned.unwrap_or(false),
+                    patterns: row.get::<Vec<Option<String>>>(5)?.unwrap_or_default(),
+                    tag_patterns: row.get::<Vec<Option<String>>>(6)?.unwrap_or_default(),
+                });
+            }
+            PLAN.set(Some(plan));
+            Ok(rows)
+        })
+    })
+}
