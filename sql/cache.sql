@@ -32,6 +32,11 @@ ALTER TABLE inventory_perf.cache_outbox REPLICA IDENTITY FULL;
 COMMENT ON TABLE inventory_perf.cache_outbox IS
 'internal to inventory_perf: what committed transactions made invalid and is not delivered yet, one row per statement';
 
+CREATE FUNCTION inventory_perf.invalidate_cache() RETURNS trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'inventory_perf_invalidate';
+COMMENT ON FUNCTION inventory_perf.invalidate_cache() IS
+'trigger, AFTER, FOR EACH STATEMENT with transition tables or FOR EACH ROW: makes invalid what its arguments name when the transaction commits. Arguments are templates with columns in braces: keys, tags with "tag:" before them, channels to publish to with "channel:"; "when:" and a column name makes only those rows of an UPDATE count that it changed in. Errors: 39P01 not an AFTER trigger, or one that does not see the rows; 22023 not a template';
+
 CREATE FUNCTION inventory_perf.invalidate_keys(VARIADIC keys text[]) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'invalidate_keys_wrapper';
 COMMENT ON FUNCTION inventory_perf.invalidate_keys(text[]) IS

@@ -8,7 +8,6 @@ pub mod delivery;
 pub mod entry;
 pub mod events;
 mod invalidate;
-// The parts that use all of these come with the trigger and the delivery.
 #[allow(dead_code)]
 pub mod matching;
 #[allow(dead_code)]
@@ -24,7 +23,9 @@ pub mod stats;
 pub mod store;
 #[allow(dead_code)]
 mod table_store;
-#[allow(dead_code)]
+mod template;
 pub mod text_array;
+pub mod tree;
+mod trigger;
 #[allow(dead_code)]
 pub mod validity;

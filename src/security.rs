@@ -67,6 +67,22 @@ pub fn with_safe_path<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Runs `work` with settings under which a value has one text, whatever the session's are.
+pub fn with_plain_text<R>(work: impl FnOnce() -> R) -> R {
+    let _restore = enter(
+        None,
+        &[
+            (c"DateStyle", "ISO, YMD"),
+            (c"TimeZone", "UTC"),
+            (c"IntervalStyle", "postgres"),
+            (c"extra_float_digits", "1"),
+            (c"bytea_output", "hex"),
+            (c"lc_monetary", "C"),
+        ],
+    );
+    work()
+}
+
 /// The `search_path` that the caller has set.
 pub fn search_path() -> String {
     // SAFETY: the setting always exists; its value is copied before anything can change it.

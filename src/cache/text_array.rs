@@ -79,12 +79,6 @@ impl TextArray {
         })
     }
 
-    pub fn clear(&mut self) {
-        self.elements.clear();
-        self.places.clear();
-        self.last = None;
-    }
-
     /// Appends the array as a complete varlena. Its length is a multiple of four.
     pub fn write(&self, varlena: &mut Vec<u8>) {
         let size = if self.is_empty() {

@@ -1,0 +1,440 @@
+//! `invalidate_cache()`: the trigger that writes down what a statement makes invalid.
+//!
+//! It is on the path of every write, so it reads the transition tables directly and appends one row
+//! to the outbox: no query, no shared row, nothing to wait for. Capture of a ledger reads the same
+//! transition tables, which PostgreSQL fills once for both. Each trigger takes its own columns out
+//! of a row; passing rows from one to the other would cost more than that.
+
+mod collected;
+mod plan;
+mod values;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::invalidate::RESERVED_PREFIX;
+use super::outbox::{self, Invalidation};
+use super::template::Target;
+use crate::error::{Failure, OrRaise};
+use crate::executor::raw_function;
+use crate::{security, settings};
+use collected::{Collected, Everything};
+use plan::{BoundPart, Plan, trigger_name};
+
+raw_function!(
+    /// `inventory_perf.invalidate_cache(templates…)`: the trigger function.
+    pg_finfo_inventory_perf_invalidate,
+    inventory_perf_invalidate,
+    invalidate
+);
+
+unsafe fn invalidate(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
+    // SAFETY: the context of a call by the trigger manager is a TriggerData, and only that has
+    // its node tag.
+    let trigger =
+        unsafe {
+            let context = (*call).context;
+            if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+                return Err(misused("invalidate_cache() must be called as a trigger").hint(
+                "Create a trigger that calls it, or run inventory_perf.invalidate_on_change().",
+            ));
+            }
+            &*context.cast::<pg_sys::TriggerData>()
+        };
+    // SAFETY: the trigger manager keeps trigger and relation during the call.
+    unsafe {
+        let definition = &*trigger.tg_trigger;
+        let timing = trigger.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK;
+        if timing != pg_sys::TRIGGER_EVENT_AFTER {
+            return Err(misused(format!(
+                "trigger \"{}\" must be an AFTER trigger",
+                trigger_name(definition)
+            ))
+            .detail("Before a statement it is not known which rows it changes.")
+            .hint("Create it with AFTER."));
+        }
+        let plan = Plan::of(definition, trigger.tg_relation)?;
+        if plan.depends_on_settings {
+            security::with_plain_text(|| changed(trigger, &plan))
+        } else {
+            changed(trigger, &plan)
+        }
+    }
+}
+
+fn misused(message: impl Into<String>) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+        message,
+    )
+}
+
+/// What a statement did.
+#[derive(Clone, Copy, PartialEq)]
+enum Operation {
+    Insert,
+    Update,
+    Delete,
+    Truncate,
+}
+
+impl Operation {
+    fn of(trigger: &pg_sys::TriggerData) -> Self {
+        match trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_INSERT => Self::Insert,
+            pg_sys::TRIGGER_EVENT_UPDATE => Self::Update,
+            pg_sys::TRIGGER_EVENT_DELETE => Self::Delete,
+            _ => Self::Truncate,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Insert => "INSERT",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Truncate => "TRUNCATE",
+        }
+    }
+
+    fn has_old_rows(self) -> bool {
+        matches!(self, Self::Update | Self::Delete)
+    }
+
+    fn has_new_rows(self) -> bool {
+        matches!(self, Self::Insert | Self::Update)
+    }
+}
+
+unsafe fn changed(trigger: &pg_sys::TriggerData, plan: &Plan) -> Result<(), Failure> {
+    let operation = Operation::of(trigger);
+    let limit = settings::OUTBOX_KEYS_LIMIT.get() as usize;
+    let mut rows = Rows {
+        plan,
+        collected: Collected::new(plan.templates.len(), limit),
+        any: false,
+        text: Vec::new(),
+        memory: RowMemory::new(plan.allocates),
+    };
+    // SAFETY: the trigger manager's tuples and transition tables are rows of the relation.
+    unsafe {
+        if operation == Operation::Truncate {
+            rows.all();
+        } else if trigger.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0 {
+            // An UPDATE has the old row here and the new one in the other slot.
+            match operation {
+                Operation::Update => rows.pair(trigger.tg_trigslot, trigger.tg_newslot),
+                _ => rows.row(trigger.tg_trigslot),
+            }
+        } else {
+            rows.statement(trigger, operation)?;
+        }
+    }
+    if rows.any {
+        append(plan, operation, &rows.collected)
+    } else {
+        Ok(())
+    }
+}
+
+fn append(plan: &Plan, operation: Operation, collected: &Collected) -> Result<(), Failure> {
+    let sorted = collected.sort(plan.templates.iter().map(|template| Everything {
+        target: template.target,
+        name: &template.everything,
+    }));
+    let mut tags = sorted.tags;
+    for tag in &plan.relation_tags {
+        tags.add(tag.as_bytes());
+    }
+    outbox::append(&Invalidation {
+        relation: Some(plan.root),
+        operation: Some(operation.name()),
+        keys: sorted.keys,
+        tags,
+        patterns: sorted.key_patterns,
+        tag_patterns: sorted.tag_patterns,
+        channels: sorted.channels,
+        changes: None,
+        flush: false,
+        broadened: sorted.broadened,
+    })
+}
+
+/// The rows of one statement, and what they make invalid.
+struct Rows<'a> {
+    plan: &'a Plan,
+    collected: Collected,
+    any: bool,
+    /// Reused from name to name.
+    text: Vec<u8>,
+    memory: RowMemory,
+}
+
+impl Rows<'_> {
+    unsafe fn statement(
+        &mut self,
+        trigger: &pg_sys::TriggerData,
+        operation: Operation,
+    ) -> Result<(), Failure> {
+        let (old, new) = (trigger.tg_oldtable, trigger.tg_newtable);
+        let missing =
+            operation.has_old_rows() && old.is_null() || operation.has_new_rows() && new.is_null();
+        if missing {
+            if self.plan.has_columns() {
+                // SAFETY: the trigger manager keeps the trigger.
+                return Err(unsafe { no_rows(&*trigger.tg_trigger, operation) });
+            }
+            // Which rows changed does not matter, and whether any did is not known.
+            self.all();
+            return Ok(());
+        }
+        // SAFETY: as the caller promises.
+        unsafe {
+            if self.plan.when.is_some() && operation == Operation::Update {
+                self.pairs(trigger, old, new);
+            } else {
+                for table in [old, new] {
+                    if !table.is_null() {
+                        self.table(trigger, table);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn table(&mut self, trigger: &pg_sys::TriggerData, table: *mut pg_sys::Tuplestorestate) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let mut reader = Reader::open(trigger, table);
+            while (!self.any || self.collected.is_any_open()) && reader.next() {
+                self.row(reader.slot);
+            }
+            reader.close();
+        }
+    }
+
+    /// Old and new rows stand in the same order, unless a row was moved to a partition that a
+    /// trigger kept it out of: then there are fewer new ones.
+    unsafe fn pairs(
+        &mut self,
+        trigger: &pg_sys::TriggerData,
+        old: *mut pg_sys::Tuplestorestate,
+        new: *mut pg_sys::Tuplestorestate,
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if pg_sys::tuplestore_tuple_count(old) != pg_sys::tuplestore_tuple_count(new) {
+                self.table(trigger, old);
+                self.table(trigger, new);
+                return;
+            }
+            let mut old = Reader::open(trigger, old);
+            let mut new = Reader::open(trigger, new);
+            while (!self.any || self.collected.is_any_open()) && old.next() && new.next() {
+                self.pair(old.slot, new.slot);
+            }
+            old.close();
+            new.close();
+        }
+    }
+
+    unsafe fn pair(&mut self, old: *mut pg_sys::TupleTableSlot, new: *mut pg_sys::TupleTableSlot) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.memory.enter();
+            let counts = self.counts(old, new);
+            self.memory.leave();
+            // Whoever depends on the table as a whole is told in any case.
+            self.any = true;
+            if counts {
+                self.row(old);
+                self.row(new);
+            }
+        }
+    }
+
+    unsafe fn counts(
+        &self,
+        old: *mut pg_sys::TupleTableSlot,
+        new: *mut pg_sys::TupleTableSlot,
+    ) -> bool {
+        let Some(when) = &self.plan.when else {
+            return true;
+        };
+        // SAFETY: both slots hold rows of the relation that the plan was made for.
+        unsafe {
+            pg_sys::slot_getsomeattrs(old, self.plan.columns);
+            pg_sys::slot_getsomeattrs(new, self.plan.columns);
+            when.iter().any(|column| {
+                let (left, left_is_null) = value(old, column.index);
+                let (right, right_is_null) = value(new, column.index);
+                left_is_null != right_is_null
+                    || !left_is_null && !values::same(left, right, column.by_value, column.length)
+            })
+        }
+    }
+
+    unsafe fn row(&mut self, slot: *mut pg_sys::TupleTableSlot) {
+        self.any = true;
+        // SAFETY: the slot holds a row of the relation that the plan was made for.
+        unsafe {
+            self.memory.enter();
+            pg_sys::slot_getsomeattrs(slot, self.plan.columns);
+            for position in 0..self.plan.templates.len() {
+                self.name(position, slot);
+            }
+            self.memory.leave();
+        }
+    }
+
+    unsafe fn name(&mut self, position: usize, slot: *mut pg_sys::TupleTableSlot) {
+        let template = &self.plan.templates[position];
+        if !self.collected.is_open(position) {
+            return;
+        }
+        if template.is_broken {
+            self.collected.broaden(position);
+            return;
+        }
+        if let Some(only) = template.only() {
+            self.collected.add_only(position, only);
+            return;
+        }
+        self.text.clear();
+        for part in &template.parts {
+            match part {
+                BoundPart::Text(text) => self.text.extend_from_slice(text),
+                // SAFETY: as the caller promises.
+                BoundPart::Column { index, format } => unsafe {
+                    let (datum, is_null) = value(slot, *index);
+                    if is_null {
+                        return;
+                    }
+                    values::write(&mut self.text, *format, datum);
+                },
+            }
+        }
+        // A value cannot name what is the extension's own.
+        if template.target == Target::Tag || !self.text.starts_with(RESERVED_PREFIX.as_bytes()) {
+            self.collected.add(position, &self.text);
+        }
+    }
+
+    /// Rows that are not known.
+    fn all(&mut self) {
+        self.any = true;
+        for (position, template) in self.plan.templates.iter().enumerate() {
+            match template.only() {
+                Some(only) => self.collected.add_only(position, only),
+                None => self.collected.broaden(position),
+            }
+        }
+    }
+}
+
+unsafe fn value(slot: *mut pg_sys::TupleTableSlot, index: usize) -> (pg_sys::Datum, bool) {
+    // SAFETY: the caller has had the slot's columns worked out up to this one.
+    unsafe {
+        (
+            *(*slot).tts_values.add(index),
+            *(*slot).tts_isnull.add(index),
+        )
+    }
+}
+
+fn no_rows(trigger: &pg_sys::Trigger, operation: Operation) -> Failure {
+    let tables = match operation {
+        Operation::Insert => "REFERENCING NEW TABLE AS new_rows",
+        Operation::Delete => "REFERENCING OLD TABLE AS old_rows",
+        _ => "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
+    };
+    misused(format!(
+        "trigger \"{}\" does not see the rows that its templates name columns of",
+        trigger_name(trigger)
+    ))
+    .hint(format!(
+        "Create it with {tables} FOR EACH STATEMENT, or FOR EACH ROW."
+    ))
+}
+
+/// Reads a transition table from its beginning.
+struct Reader {
+    table: *mut pg_sys::Tuplestorestate,
+    slot: *mut pg_sys::TupleTableSlot,
+}
+
+impl Reader {
+    /// Other triggers read the same tuplestore, so this one uses a position of its own and leaves
+    /// the first one selected.
+    unsafe fn open(trigger: &pg_sys::TriggerData, table: *mut pg_sys::Tuplestorestate) -> Self {
+        // SAFETY: the caller's transition table is one of the trigger's relation.
+        unsafe {
+            let position =
+                pg_sys::tuplestore_alloc_read_pointer(table, pg_sys::EXEC_FLAG_REWIND as i32);
+            pg_sys::tuplestore_select_read_pointer(table, position);
+            pg_sys::tuplestore_rescan(table);
+            Self {
+                table,
+                slot: pg_sys::MakeSingleTupleTableSlot(
+                    (*trigger.tg_relation).rd_att,
+                    &raw const pg_sys::TTSOpsMinimalTuple,
+                ),
+            }
+        }
+    }
+
+    unsafe fn next(&mut self) -> bool {
+        // SAFETY: the slot is of the tuplestore's row type.
+        unsafe { pg_sys::tuplestore_gettupleslot(self.table, true, false, self.slot) }
+    }
+
+    unsafe fn close(self) {
+        // SAFETY: ends what open() began.
+        unsafe {
+            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+            pg_sys::tuplestore_select_read_pointer(self.table, 0);
+        }
+    }
+}
+
+/// Memory for what one row leaves behind.
+struct RowMemory {
+    context: Option<pg_sys::MemoryContext>,
+    previous: pg_sys::MemoryContext,
+}
+
+impl RowMemory {
+    fn new(is_needed: bool) -> Self {
+        Self {
+            // SAFETY: a child of the context that the trigger manager resets after the call.
+            context: is_needed.then(|| unsafe {
+                pg_sys::AllocSetContextCreateInternal(
+                    pg_sys::CurrentMemoryContext,
+                    c"inventory_perf row".as_ptr(),
+                    0,
+                    8 * 1024,
+                    1024 * 1024,
+                )
+            }),
+            previous: std::ptr::null_mut(),
+        }
+    }
+
+    unsafe fn enter(&mut self) {
+        if let Some(context) = self.context {
+            // SAFETY: leave() puts it back.
+            self.previous = unsafe { pg_sys::MemoryContextSwitchTo(context) };
+        }
+    }
+
+    unsafe fn leave(&mut self) {
+        if let Some(context) = self.context {
+            // SAFETY: nothing points into the context any more.
+            unsafe {
+                pg_sys::MemoryContextSwitchTo(self.previous);
+                pg_sys::MemoryContextReset(context);
+            }
+        }
+    }
+}
