@@ -45,6 +45,12 @@ LANGUAGE c STABLE PARALLEL SAFE ROWS 12 AS 'MODULE_PATHNAME', 'open_months_wrapp
 COMMENT ON FUNCTION inventory_perf.open_months(regclass, date, date) IS
 'first days of the months with stored movements from base_month(ledger, from_date) to to_date';
 
+CREATE FUNCTION inventory_perf.period_months(ledger regclass, from_date date, to_date date)
+RETURNS date[]
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'period_months_wrapper';
+COMMENT ON FUNCTION inventory_perf.period_months(regclass, date, date) IS
+'first days of the months that a range of days is summed from: of the openings before it and of those at its end, of days added and taken away before it, of days added and taken away at its end; then those whose days are all read';
+
 CREATE AGGREGATE inventory_perf.total(bigint) (
     SFUNC = pg_catalog.int8pl, STYPE = bigint, INITCOND = '0',
     COMBINEFUNC = pg_catalog.int8pl, PARALLEL = SAFE

@@ -308,6 +308,7 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
         "ledger_status",
         "open_months",
         "opening_month",
+        "period_months",
         "populate_daily_stock_snapshots",
         "populate_tenant",
         "rebuild_ledger",

@@ -57,10 +57,11 @@ WITH taken AS (
     WHERE d.month = r.month AND {match d r} AND d.day >= r.day AND d.day < r.next_day
     RETURNING 1
 ), carried AS MATERIALIZED (
-    SELECT {keys c}, m.month, sum(c.quantity) AS quantity, {value:sum(c.value) AS value,}
-           sum(c.move_count)::bigint AS move_count
+    SELECT {keys c}, m.month, sum(c.quantity) AS quantity, sum(c.in_quantity) AS in_quantity,
+           {value:sum(c.value) AS value,} sum(c.move_count)::bigint AS move_count
     FROM (
         SELECT {keys d}, d.month, sum(d.in_quantity - d.out_quantity) AS quantity,
+               sum(d.in_quantity) AS in_quantity,
                {value:sum(d.value_change) AS value,} sum(d.move_count) AS move_count
         FROM delta d
         WHERE d.month < (SELECT max(m.month) FROM {months} m)
@@ -70,13 +71,13 @@ WITH taken AS (
     GROUP BY {keys c}, m.month
 ), changed_openings AS (
     UPDATE {openings} o
-    SET quantity = o.quantity + c.quantity, {value:value = o.value + c.value,}
-        move_count = o.move_count + c.move_count
+    SET quantity = o.quantity + c.quantity, in_quantity = o.in_quantity + c.in_quantity,
+        {value:value = o.value + c.value,} move_count = o.move_count + c.move_count
     FROM carried c
     WHERE o.month = c.month AND {match o c}
 ), new_openings AS (
-    INSERT INTO {openings} ({keys}, month, quantity, {value:value,} move_count)
-    SELECT {keys c}, c.month, c.quantity, {value:c.value,} c.move_count
+    INSERT INTO {openings} ({keys}, month, quantity, in_quantity, {value:value,} move_count)
+    SELECT {keys c}, c.month, c.quantity, c.in_quantity, {value:c.value,} c.move_count
     FROM carried c
     WHERE NOT EXISTS (SELECT FROM {openings} o WHERE o.month = c.month AND {match o c})
 )

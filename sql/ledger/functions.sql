@@ -45,8 +45,12 @@ RETURNS TABLE ({public_key_definitions}, opening_quantity numeric, in_quantity n
                {value:, opening_value numeric, value_change numeric, closing_value numeric})
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
--- Each row of a day counts either before the range or in it. The months come as an array, so that
--- one key is one index probe for each of them.
+-- Openings hold what came and what is there, so that the sums over a range are the difference of
+-- two of them, with a part of a month at each end. Where the same openings serve both ends, or days
+-- are few and keys many, the days of the range are read instead: period_months() decides. A month
+-- that is null costs nothing. Days up to the last of the range count either before it or in it, and
+-- so do the days from its first on that are taken from the openings after it.
+WITH part AS MATERIALIZED (SELECT inventory_perf.period_months({ledger}, $1, $2) AS month)
 SELECT {keys p}, p.opening_quantity, p.in_quantity, p.out_quantity,
        p.in_quantity - p.out_quantity,
        p.opening_quantity + p.in_quantity - p.out_quantity,
@@ -60,13 +64,40 @@ FROM (
            {value:, coalesce(sum(e.opening_value), 0) AS opening_value,
            coalesce(sum(e.value_change), 0) AS value_change}
     FROM (
-        (SELECT {keys o}, o.quantity AS opening_quantity, NULL::numeric AS in_quantity,
-                NULL::numeric AS out_quantity, NULL::bigint AS move_count,
+        (SELECT {keys o}, o.quantity AS opening_quantity,
+                CASE WHEN (SELECT x.month[2] FROM part x) IS NOT NULL THEN -o.in_quantity END
+                    AS in_quantity,
+                CASE WHEN (SELECT x.month[2] FROM part x) IS NOT NULL THEN -o.out_quantity END
+                    AS out_quantity,
+                CASE WHEN (SELECT x.month[2] FROM part x) IS NOT NULL THEN -o.move_count END
+                    AS move_count,
                 o.move_count AS earlier_count
-                {value:, o.value AS opening_value, NULL::numeric AS value_change}
+                {value:, o.value AS opening_value,
+                CASE WHEN (SELECT x.month[2] FROM part x) IS NOT NULL THEN -o.value END
+                    AS value_change}
          FROM {opening_entries} o
-         WHERE o.month = (SELECT inventory_perf.base_month({ledger}, $1))
+         WHERE o.month = (SELECT x.month[1] FROM part x)
          ORDER BY {keys o})
+        UNION ALL
+        (SELECT {keys o}, NULL AS opening_quantity, o.in_quantity, o.out_quantity, o.move_count,
+                NULL AS earlier_count {value:, NULL AS opening_value, o.value}
+         FROM {opening_entries} o
+         WHERE o.month = (SELECT x.month[2] FROM part x)
+         ORDER BY {keys o})
+        UNION ALL
+        (SELECT {keys d}, d.quantity, -d.in_quantity, -d.out_quantity, -d.move_count, d.move_count
+                {value:, d.value, -d.value}
+         FROM {day_entries} d
+         WHERE d.month = (SELECT x.month[3] FROM part x) AND d.day < $1
+         ORDER BY {keys d})
+        UNION ALL
+        (SELECT {keys d}, -d.quantity, CASE WHEN d.day <= $2 THEN d.in_quantity END,
+                CASE WHEN d.day <= $2 THEN d.out_quantity END,
+                CASE WHEN d.day <= $2 THEN d.move_count END, -d.move_count
+                {value:, -d.value, CASE WHEN d.day <= $2 THEN d.value END}
+         FROM {day_entries} d
+         WHERE d.month = (SELECT x.month[4] FROM part x) AND d.day >= $1
+         ORDER BY {keys d})
         UNION ALL
         (SELECT {keys d}, CASE WHEN d.day < $1 THEN d.quantity END,
                 CASE WHEN d.day >= $1 THEN d.in_quantity END,
@@ -76,8 +107,25 @@ FROM (
                 {value:, CASE WHEN d.day < $1 THEN d.value END,
                 CASE WHEN d.day >= $1 THEN d.value END}
          FROM {day_entries} d
-         WHERE d.month = ANY (ARRAY(SELECT inventory_perf.open_months({ledger}, $1, $2)))
-           AND d.day <= $2
+         WHERE d.month = (SELECT x.month[5] FROM part x) AND d.day <= $2
+         ORDER BY {keys d})
+        UNION ALL
+        (SELECT {keys d}, NULL AS opening_quantity, -d.in_quantity, -d.out_quantity, -d.move_count,
+                NULL AS earlier_count {value:, NULL AS opening_value, -d.value}
+         FROM {day_entries} d
+         WHERE d.month = (SELECT x.month[6] FROM part x) AND d.day > $2
+         ORDER BY {keys d})
+        UNION ALL
+        (SELECT {keys d}, CASE WHEN d.day < $1 THEN d.quantity END,
+                CASE WHEN d.day >= $1 THEN d.in_quantity END,
+                CASE WHEN d.day >= $1 THEN d.out_quantity END,
+                CASE WHEN d.day >= $1 THEN d.move_count END,
+                CASE WHEN d.day < $1 THEN d.move_count END
+                {value:, CASE WHEN d.day < $1 THEN d.value END,
+                CASE WHEN d.day >= $1 THEN d.value END}
+         FROM {day_entries} d
+         WHERE d.month = ANY ((SELECT x.month[7:] FROM part x)::date[])
+           AND d.day >= (SELECT x.month[7] FROM part x) AND d.day <= $2
          ORDER BY {keys d})
         UNION ALL
         (SELECT {keys c}, CASE WHEN c.day < $1 THEN c.quantity END,

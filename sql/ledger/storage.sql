@@ -33,11 +33,13 @@ CREATE TABLE {days} (
 ) USING heap WITH (fillfactor = 90);
 COMMENT ON TABLE {days} IS 'internal to inventory_perf: movements per key and day, with the running quantity of the month';
 
--- One row per key and month that the ledger has movements in: the balance when the month began.
+-- One row per key and month that the ledger has movements in: the balance when the month began,
+-- and of it what came, so that a range of months is the difference of two rows.
 CREATE TABLE {openings} (
     {key_definitions},
     month date NOT NULL,
     quantity numeric NOT NULL,
+    in_quantity numeric NOT NULL,
     {value:value numeric NOT NULL,}
     move_count bigint NOT NULL
 ) USING heap WITH (fillfactor = 90);

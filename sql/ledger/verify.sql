@@ -18,24 +18,26 @@ WITH leg AS MATERIALIZED (
 ), closing AS (
     SELECT {keys e}, pg_catalog.date_trunc('month', e.day::timestamp)::date AS month,
            lead(pg_catalog.date_trunc('month', e.day::timestamp)::date) OVER running AS next_month,
-           sum(sum(e.in_quantity - e.out_quantity)) OVER running AS quantity
+           sum(sum(e.in_quantity - e.out_quantity)) OVER running AS quantity,
+           sum(sum(e.in_quantity)) OVER running AS in_quantity
            {value:, sum(sum(e.value_change)) OVER running AS value}
     FROM expected e
     GROUP BY {keys e}, pg_catalog.date_trunc('month', e.day::timestamp)
     WINDOW running AS (
         PARTITION BY {keys e} ORDER BY pg_catalog.date_trunc('month', e.day::timestamp))
 ), expected_opening AS (
-    SELECT {keys c}, m.month, c.quantity {value:, c.value}
+    SELECT {keys c}, m.month, c.quantity, c.in_quantity {value:, c.value}
     FROM closing c
     JOIN {months} m ON m.month > c.month AND (c.next_month IS NULL OR m.month <= c.next_month)
 ), found_opening AS (
-    SELECT {keys u}, u.month, sum(u.quantity) AS quantity {value:, sum(u.value) AS value}
+    SELECT {keys u}, u.month, sum(u.quantity) AS quantity, sum(u.in_quantity) AS in_quantity
+           {value:, sum(u.value) AS value}
     FROM (
-        SELECT {keys o}, o.month, o.quantity, {value:o.value,} o.move_count
+        SELECT {keys o}, o.month, o.quantity, o.in_quantity, {value:o.value,} o.move_count
         FROM {openings} o
         UNION ALL
-        SELECT {keys p}, m.month, p.in_quantity - p.out_quantity, {value:p.value_change,}
-               p.move_count
+        SELECT {keys p}, m.month, p.in_quantity - p.out_quantity, p.in_quantity,
+               {value:p.value_change,} p.move_count
         FROM {pending} p
         JOIN {months} m ON m.month > p.day
     ) u
@@ -60,7 +62,8 @@ WITH leg AS MATERIALIZED (
     FROM expected_opening e
     FULL JOIN found_opening f ON {match e f} AND e.month = f.month
     CROSS JOIN LATERAL (VALUES
-        ('opening_quantity', e.quantity, f.quantity)
+        ('opening_quantity', e.quantity, f.quantity),
+        ('in_quantity_before', e.in_quantity, f.in_quantity)
         {value:, ('opening_value', e.value, f.value)}
     ) AS v(measure, ledger_value, snapshot_value)
 )

@@ -6,7 +6,8 @@
 -- UNION ALL: PostgreSQL up to 18 evaluates an uncorrelated sub-query only once, though a parameter
 -- in it changes, when it removes an Append of which a condition left one child.
 CREATE VIEW {opening_entries} AS
-SELECT o.month, {keys o}, o.quantity{value:, o.value}, o.move_count
+SELECT o.month, {keys o}, o.quantity, o.in_quantity,
+       o.in_quantity - o.quantity AS out_quantity{value:, o.value}, o.move_count
 FROM {openings} o
 WHERE inventory_perf.check_ledger({ledger});
 COMMENT ON VIEW {opening_entries} IS 'internal to inventory_perf: balances when a month began, for readers of the ledger';

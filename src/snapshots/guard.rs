@@ -18,6 +18,8 @@ pub struct Entry {
     /// Who wrote the ledger's row in the registry; InvalidTransactionId once it is frozen.
     writer: pg_sys::TransactionId,
     generation: i64,
+    pub days: pg_sys::Oid,
+    pub openings: pg_sys::Oid,
     months: pg_sys::Oid,
     mapped_moves: pg_sys::Oid,
 }
@@ -92,6 +94,8 @@ fn entry(ledger: pg_sys::Oid) -> Result<Entry, Failure> {
 /// Columns of inventory_perf.ledger, by number.
 const LEDGER: usize = 0;
 const STATE: usize = 1;
+const DAYS: usize = 5;
+const OPENINGS: usize = 6;
 const MONTHS: usize = 7;
 const MAPPED_MOVES: usize = 8;
 const GENERATION: usize = 10;
@@ -144,6 +148,8 @@ unsafe fn read_row(ledger: pg_sys::Oid, epoch: u64, snapshot: pg_sys::Snapshot) 
                 state: State::parse(&state),
                 writer: writer_of(slot),
                 generation: (*values.add(GENERATION)).value() as i64,
+                days: oid(DAYS),
+                openings: oid(OPENINGS),
                 months: oid(MONTHS),
                 mapped_moves: oid(MAPPED_MOVES),
             });

@@ -8,9 +8,9 @@ use pgrx::datum::Date;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::guard::{period, stored_months};
+use super::guard::{check, period, stored_months};
 use crate::error::{Failure, OrRaise, required};
-use nearest::Balance;
+use nearest::{Balance, Period, Rows};
 
 /// The last month with openings that begins on or before a day. Before the first one it is
 /// -infinity, which no month equals.
@@ -64,6 +64,54 @@ fn open_months(
         Ok::<_, Failure>(months)
     })();
     SetOfIterator::new(months.or_raise().into_iter().map(date))
+}
+
+/// How a range of days is summed, as months in the order of the fields of [`Period`], the variable
+/// number last. One array, which a read takes apart: what it depends on, the number of rows, may
+/// change while the read runs.
+#[pg_extern(sql = false)]
+fn period_months(
+    ledger: Option<pg_sys::Oid>,
+    from_date: Option<Date>,
+    to_date: Option<Date>,
+) -> Vec<Option<Date>> {
+    (|| {
+        let (from, to) = period(from_date, to_date)?;
+        let ledger = required(ledger, "ledger")?;
+        let months = stored_months(ledger)?;
+        let period = Period::between(from, to, &months, usual_rows(ledger)?);
+        let parts = [
+            period.opening,
+            period.closing,
+            period.added_before,
+            period.removed_before,
+            period.added,
+            period.removed,
+        ];
+        let all = period.all.into_iter().map(Some);
+        let months = parts.into_iter().chain(all);
+        Ok::<_, Failure>(months.map(|month| month.map(date)).collect())
+    })()
+    .or_raise()
+}
+
+/// Rows as statistics have them: they decide between two ways to the same answer.
+fn usual_rows(ledger: pg_sys::Oid) -> Result<Rows, Failure> {
+    let entry = check(ledger)?;
+    Ok(Rows {
+        openings: estimated_rows(entry.openings),
+        days: estimated_rows(entry.days),
+    })
+}
+
+fn estimated_rows(table: pg_sys::Oid) -> f64 {
+    // SAFETY: the statistics are read while the table is open.
+    unsafe {
+        let relation = pg_sys::table_open(table, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        let rows = (*(*relation).rd_rel).reltuples;
+        pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+        f64::from(rows.max(0.0))
+    }
 }
 
 fn date(day: i32) -> Date {

@@ -16,6 +16,7 @@ use crate::sum::Sum;
 #[derive(Clone, Copy, Default)]
 struct Balance {
     quantity: Sum,
+    in_quantity: Sum,
     value: Sum,
     move_count: i64,
 }
@@ -50,7 +51,7 @@ impl<'a> StorageWriter<'a> {
             types
         };
         let days = types(&[DATE, DATE, NUMERIC, NUMERIC, NUMERIC], 2);
-        let openings = types(&[DATE, NUMERIC], 1);
+        let openings = types(&[DATE, NUMERIC, NUMERIC], 1);
         Ok(Self {
             keys,
             has_value,
@@ -81,6 +82,7 @@ impl<'a> StorageWriter<'a> {
         self.month_value.add(movement.value_change);
         let balance = &mut self.balances[movement.key as usize];
         balance.quantity.add(net);
+        balance.in_quantity.add(movement.in_quantity);
         balance.value.add(movement.value_change);
         balance.move_count += movement.move_count;
 
@@ -114,6 +116,7 @@ impl<'a> StorageWriter<'a> {
             row.begin(self.keys.datums(key as u32));
             row.day(month.first_day());
             row.sum(balance.quantity);
+            row.sum(balance.in_quantity);
             if self.has_value {
                 row.sum(balance.value);
             }

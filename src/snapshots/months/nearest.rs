@@ -40,6 +40,70 @@ impl Balance {
     }
 }
 
+/// How the opening balances of a range of days and the sums over it are put together. Sums are the
+/// difference of two openings, as these hold the sums of everything before.
+#[derive(Debug, PartialEq, Eq, Clone, Default)]
+pub struct Period {
+    /// The openings that the balance before the range is reached from.
+    pub opening: Option<i32>,
+    /// Those that the sums up to its end are reached from; none if those are the same, or if every
+    /// day of the range is read.
+    pub closing: Option<i32>,
+    /// The month whose days before the range count for the balance before it.
+    pub added_before: Option<i32>,
+    /// The month whose days from the range's first on are taken from that balance.
+    pub removed_before: Option<i32>,
+    /// The month whose days up to the last of the range count.
+    pub added: Option<i32>,
+    /// The month whose days after the range are taken away.
+    pub removed: Option<i32>,
+    /// The months whose days up to the last of the range count, where all of them are read.
+    pub all: Vec<i32>,
+}
+
+impl Period {
+    /// `rows` tells how many rows a read of openings, or of a month's days, comes to.
+    pub fn between(from: i32, to: i32, months: &[i32], rows: Rows) -> Period {
+        let start = Balance::at(from.saturating_sub(1), months);
+        let end = Balance::at(to, months);
+        let period = Period {
+            opening: start.opening,
+            removed_before: start.removed,
+            ..Period::default()
+        };
+        if start.opening == end.opening {
+            // What the range and the days before it have of a month is read once.
+            return Period {
+                added: end.added,
+                ..period
+            };
+        }
+        let mut all: Vec<i32> = months.to_vec();
+        all.retain(|month| *month <= to && start.opening.is_none_or(|opening| *month >= opening));
+        if rows.openings > SORTING * rows.days * all.len() as f64 {
+            all.sort_unstable();
+            return Period { all, ..period };
+        }
+        Period {
+            closing: end.opening,
+            added_before: start.added,
+            added: end.added,
+            removed: end.removed,
+            ..period
+        }
+    }
+}
+
+/// Rows of the openings, and of the days, of a usual month; only their proportion matters.
+#[derive(Clone, Copy)]
+pub struct Rows {
+    pub openings: f64,
+    pub days: f64,
+}
+
+/// Days of several months have to be sorted by key, openings are read in that order.
+const SORTING: f64 = 2.0;
+
 #[cfg(test)]
 mod unit {
     use super::*;
@@ -100,5 +164,97 @@ mod unit {
         assert_eq!(Balance::at(JANUARY - 1, &MONTHS), Balance::default());
         assert_eq!(Balance::at(i32::MIN, &MONTHS), Balance::default());
         assert_eq!(Balance::at(JANUARY, &[]), Balance::default());
+    }
+
+    const DENSE: Rows = Rows {
+        openings: 1.0,
+        days: 3.0,
+    };
+    const SPARSE: Rows = Rows {
+        openings: 9.0,
+        days: 1.0,
+    };
+
+    #[test]
+    fn sums_over_whole_months_are_the_difference_of_two_openings() {
+        let period = Period {
+            opening: Some(FEBRUARY),
+            closing: Some(MAY),
+            ..Period::default()
+        };
+        assert_eq!(Period::between(FEBRUARY, MAY - 1, &MONTHS, DENSE), period);
+    }
+
+    #[test]
+    fn part_months_are_reached_from_both_sides() {
+        let period = Period {
+            opening: Some(JANUARY),
+            closing: Some(MAY),
+            added_before: Some(JANUARY),
+            removed: Some(FEBRUARY),
+            ..Period::default()
+        };
+        let (from, to) = (JANUARY + 3, FEBRUARY + 20);
+        assert_eq!(Period::between(from, to, &MONTHS, DENSE), period);
+        let period = Period {
+            opening: Some(FEBRUARY),
+            closing: Some(MAY),
+            removed_before: Some(JANUARY),
+            added: Some(MAY),
+            ..Period::default()
+        };
+        let (from, to) = (JANUARY + 20, MAY + 3);
+        assert_eq!(Period::between(from, to, &MONTHS, DENSE), period);
+    }
+
+    #[test]
+    fn what_one_opening_reaches_needs_no_second_one() {
+        let period = Period {
+            opening: Some(FEBRUARY),
+            removed_before: Some(JANUARY),
+            added: Some(FEBRUARY),
+            ..Period::default()
+        };
+        let (from, to) = (JANUARY + 20, FEBRUARY + 3);
+        assert_eq!(Period::between(from, to, &MONTHS, DENSE), period);
+        let period = Period {
+            opening: Some(FEBRUARY),
+            removed_before: Some(JANUARY),
+            ..Period::default()
+        };
+        let (from, to) = (JANUARY + 20, JANUARY + 25);
+        assert_eq!(Period::between(from, to, &MONTHS, DENSE), period);
+    }
+
+    #[test]
+    fn few_days_are_read_rather_than_many_openings() {
+        let period = Period {
+            opening: Some(FEBRUARY),
+            removed_before: Some(JANUARY),
+            all: vec![FEBRUARY, MAY],
+            ..Period::default()
+        };
+        let (from, to) = (JANUARY + 20, MAY + 3);
+        assert_eq!(Period::between(from, to, &MONTHS, SPARSE), period);
+        let period = Period {
+            all: vec![JANUARY],
+            ..Period::default()
+        };
+        let (from, to) = (JANUARY - 9, JANUARY + 3);
+        assert_eq!(Period::between(from, to, &MONTHS, SPARSE), period);
+    }
+
+    #[test]
+    fn ranges_without_end_reach_everything() {
+        let period = Period {
+            closing: Some(MAY),
+            added: Some(MAY),
+            ..Period::default()
+        };
+        assert_eq!(Period::between(i32::MIN, i32::MAX, &MONTHS, DENSE), period);
+        assert_eq!(
+            Period::between(i32::MIN, JANUARY - 1, &MONTHS, DENSE),
+            Period::default()
+        );
     }
 }

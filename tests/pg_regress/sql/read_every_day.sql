@@ -91,6 +91,16 @@ TABLE wrong_days;
 TABLE wrong_ranges;
 TABLE wrong_histories;
 
+-- with many keys that hardly move, the days of a short range are read rather than openings
+INSERT INTO moves SELECT 100 + i, i, 1, '2023-12-30' FROM generate_series(1, 120) AS i;
+INSERT INTO moves SELECT 100 + i, -1, 0, DATE '2024-01-05' + i * 20 FROM generate_series(1, 6) AS i;
+DELETE FROM ranges WHERE (from_day - DATE '2024-01-01') % 4 <> 0;
+SELECT deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves');
+ANALYZE;
+TABLE wrong_ranges;
+SELECT f AS from_day, t AS to_day, inventory_perf.period_months('moves', f, t)
+FROM (VALUES (DATE '2024-01-10', DATE '2024-01-12'), ('2024-01-10', '2024-01-25'), ('2024-01-10', '2024-02-03'), ('2023-12-20', '2024-01-20'), ('2024-02-20', '2024-03-05'), ('2024-01-20', '2024-05-31'), ('-infinity', 'infinity')) AS r (f, t);
+
 -- by what months a balance is reached
 SELECT d AS as_of, inventory_perf.opening_month('moves', d), inventory_perf.added_month('moves', d), inventory_perf.removed_month('moves', d)
 FROM unnest(ARRAY[DATE '2023-11-30', '2023-12-31', '2024-01-15', '2024-01-16', '2024-02-14', '2024-02-15', '2024-05-31', 'infinity', '-infinity']) AS d;
