@@ -12,6 +12,8 @@
 #[allow(dead_code)]
 pub mod analysis;
 #[allow(dead_code)]
+mod attempt;
+#[allow(dead_code)]
 pub mod candidates;
 #[allow(dead_code)]
 pub mod facts;

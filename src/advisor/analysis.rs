@@ -1,4 +1,330 @@
 //! What a statement asks of its tables: the query tree, as the planner has prepared it, made a
 //! [`shape::QueryShape`].
+//!
+//! Statements are parsed, analysed, rewritten and planned by PostgreSQL itself, never executed.
 
+mod collector;
+mod conditions;
+pub mod nodes;
+mod patterns;
+mod repair;
+pub mod scope;
 pub mod shape;
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::{NodeTag, Oid};
+use pgrx::prelude::*;
+use std::cell::Cell;
+use std::ffi::{CStr, CString};
+
+use self::nodes::{elements, is, oids};
+use self::scope::{Scope, Standing, relation_name};
+use self::shape::{Command, QueryShape, TableUse, Written};
+use super::attempt::{Caught, attempt};
+
+/// A statement that can be advised for.
+#[derive(Debug)]
+pub struct Analysed {
+    /// Its text, in a form that PREPARE accepts.
+    pub text: String,
+    /// Type OIDs of its parameters.
+    pub parameters: Vec<u32>,
+    pub shape: QueryShape,
+}
+
+/// Values for all parameters, as text; `None` is NULL.
+pub type Values<'a> = &'a [Option<String>];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Parsing,
+    Analysing,
+    Planning,
+    Permitting,
+}
+
+/// The statement's shape, or why it has none, in words for `workload_coverage()`.
+pub fn analyse(text: &str, values: Option<Values>, scope: &Scope) -> Result<Analysed, String> {
+    let first = analyse_text(text, values, scope);
+    match &first {
+        Err((Phase::Parsing, _)) => match repair::typed_parameters(text) {
+            Some(repaired) => analyse_text(&repaired, values, scope).or(first),
+            None => first,
+        },
+        _ => first,
+    }
+    .map_err(|(_, reason)| reason)
+}
+
+fn analyse_text(
+    text: &str,
+    values: Option<Values>,
+    scope: &Scope,
+) -> Result<Analysed, (Phase, String)> {
+    let c_text = CString::new(text)
+        .map_err(|_| (Phase::Analysing, "contains a null character".to_owned()))?;
+    let phase = Cell::new(Phase::Parsing);
+    let outcome = attempt(|| {
+        // SAFETY: inside a subtransaction; what is returned does not point into its memory.
+        unsafe { read(&c_text, values, scope, &phase) }
+    });
+    match outcome {
+        Ok(Ok(analysed)) => Ok(Analysed {
+            text: text.to_owned(),
+            ..analysed
+        }),
+        // Not a syntax error: no other spelling would help.
+        Ok(Err(reason)) => Err((Phase::Analysing, reason)),
+        Err(caught) => Err((phase.get(), failure(phase.get(), &caught))),
+    }
+}
+
+fn failure(phase: Phase, caught: &Caught) -> String {
+    let kind = match (phase, caught.code) {
+        (Phase::Parsing, _) => "does not parse",
+        (_, PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE) => "relation missing",
+        (_, PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE) => "no rights",
+        (_, PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION) => "writes while it is planned",
+        (Phase::Analysing, _) => "cannot be analysed",
+        (Phase::Planning | Phase::Permitting, _) => "cannot be planned",
+    };
+    format!("{kind}: {}", caught.message)
+}
+
+unsafe fn read(
+    text: &CStr,
+    values: Option<Values>,
+    scope: &Scope,
+    phase: &Cell<Phase>,
+) -> Result<Analysed, String> {
+    let watch = collector::Watch::new(scope);
+    // SAFETY: the stages of PostgreSQL's own way of a statement, in their order; lists and nodes
+    // are those that the stage before has made.
+    unsafe {
+        let statements = pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT);
+        let statements: Vec<*mut pg_sys::RawStmt> = elements(statements).collect();
+        let [statement] = statements[..] else {
+            return Err(match statements.len() {
+                0 => "empty".to_owned(),
+                _ => "several statements".to_owned(),
+            });
+        };
+        if !is_query((*statement).stmt) {
+            return Err("utility statement".to_owned());
+        }
+        phase.set(Phase::Analysing);
+        let (query, parameters) = analysed(statement, text)?;
+        if (*query).commandType == pg_sys::CmdType::CMD_UTILITY {
+            return Err("utility statement".to_owned());
+        }
+        let mut shape = QueryShape {
+            command: command(query),
+            uses: Vec::new(),
+            written: written(query),
+        };
+        let rewritten = pg_sys::pg_rewrite_query(query);
+        check_relations(rewritten, scope)?;
+
+        phase.set(Phase::Planning);
+        let bound = match values {
+            Some(values) => bound(&parameters, values)?,
+            None => std::ptr::null_mut(),
+        };
+        for query in elements::<pg_sys::Query>(rewritten) {
+            if (*query).commandType == pg_sys::CmdType::CMD_UTILITY {
+                continue;
+            }
+            let plan = pg_sys::pg_plan_query(query, text.as_ptr(), 0, bound);
+            phase.set(Phase::Permitting);
+            check_rights(plan);
+            phase.set(Phase::Planning);
+        }
+        for found in watch.take() {
+            if !shape.uses.contains(&found) {
+                shape.uses.push(found);
+            }
+        }
+        Ok(Analysed {
+            text: String::new(),
+            parameters: parameters.iter().map(|oid| oid.to_u32()).collect(),
+            shape,
+        })
+    }
+}
+
+/// Whether the planner has anything to do for it.
+unsafe fn is_query(statement: *mut pg_sys::Node) -> bool {
+    // SAFETY: the caller gives a statement of the raw parser.
+    unsafe {
+        let query = [
+            NodeTag::T_SelectStmt,
+            NodeTag::T_InsertStmt,
+            NodeTag::T_UpdateStmt,
+            NodeTag::T_DeleteStmt,
+        ]
+        .into_iter()
+        .any(|tag| is(statement, tag));
+        #[cfg(not(feature = "pg14"))]
+        let query = query || is(statement, NodeTag::T_MergeStmt);
+        query
+    }
+}
+
+unsafe fn analysed(
+    statement: *mut pg_sys::RawStmt,
+    text: &CStr,
+) -> Result<(*mut pg_sys::Query, Vec<Oid>), String> {
+    let mut types = std::ptr::null_mut();
+    let mut count = 0;
+    // SAFETY: the parser allocates the array of types, and says how long it is.
+    unsafe {
+        let query = pg_sys::parse_analyze_varparams(
+            statement,
+            text.as_ptr(),
+            &mut types,
+            &mut count,
+            #[cfg(not(feature = "pg14"))]
+            std::ptr::null_mut(),
+        );
+        let parameters = match count {
+            0 => Vec::new(),
+            _ => std::slice::from_raw_parts(types, count as usize).to_vec(),
+        };
+        let unknown = |oid: &Oid| *oid == pg_sys::InvalidOid || *oid == pg_sys::UNKNOWNOID;
+        match parameters.iter().position(unknown) {
+            Some(place) => Err(format!("parameter ${} has no known type", place + 1)),
+            None => Ok((query, parameters)),
+        }
+    }
+}
+
+unsafe fn command(query: *mut pg_sys::Query) -> Command {
+    // SAFETY: an analysed query.
+    match unsafe { (*query).commandType } {
+        pg_sys::CmdType::CMD_INSERT => Command::Insert,
+        pg_sys::CmdType::CMD_UPDATE => Command::Update,
+        pg_sys::CmdType::CMD_DELETE => Command::Delete,
+        #[cfg(not(feature = "pg14"))]
+        pg_sys::CmdType::CMD_MERGE => Command::Merge,
+        _ => Command::Select,
+    }
+}
+
+/// The table that the statement writes, and the columns that an UPDATE sets.
+unsafe fn written(query: *mut pg_sys::Query) -> Option<Written> {
+    // SAFETY: an analysed query; its result relation is an entry of its range table.
+    unsafe {
+        let place = usize::try_from((*query).resultRelation)
+            .ok()?
+            .checked_sub(1)?;
+        let entry = elements::<pg_sys::RangeTblEntry>((*query).rtable).nth(place)?;
+        let relation = (*entry).relid;
+        let set = (*query).commandType == pg_sys::CmdType::CMD_UPDATE;
+        let columns = elements::<pg_sys::TargetEntry>((*query).targetList)
+            .filter(|target| set && !(**target).resjunk)
+            .filter_map(|target| {
+                nodes::string(pg_sys::get_attname(relation, (*target).resno, true))
+            })
+            .collect();
+        Some(Written {
+            relation: relation.to_u32(),
+            columns,
+        })
+    }
+}
+
+/// Says why none of the statement's relations can be advised for.
+unsafe fn check_relations(rewritten: *mut pg_sys::List, scope: &Scope) -> Result<(), String> {
+    let mut relations = std::ptr::null_mut();
+    let mut items = std::ptr::null_mut();
+    let mut row_security = false;
+    // SAFETY: a list of rewritten queries.
+    let relations = unsafe {
+        pg_sys::extract_query_dependencies(
+            rewritten.cast(),
+            &mut relations,
+            &mut items,
+            &mut row_security,
+        );
+        oids(relations)
+    };
+    let eligible = |relation: &Oid| scope.standing(*relation) == Standing::Eligible;
+    if let Some(only) = &scope.only
+        && relations.iter().any(eligible)
+        && !relations.iter().any(|relation| only.contains(relation))
+    {
+        return Err("none of the given relations".to_owned());
+    }
+    if relations.iter().any(eligible) {
+        return Ok(());
+    }
+    let first = |standing: Standing| {
+        relations
+            .iter()
+            .find(|relation| scope.standing(**relation) == standing)
+    };
+    let named = |what: &str, relation: &Oid| Err(format!("{what}: {}", relation_name(*relation)));
+    if let Some(relation) = first(Standing::Foreign) {
+        return named("foreign table", relation);
+    }
+    if let Some(relation) = first(Standing::Temporary) {
+        return named("temporary table", relation);
+    }
+    if let Some(relation) = first(Standing::Own) {
+        return named("storage of inventory_perf", relation);
+    }
+    if first(Standing::System).is_some() {
+        return Err("system relations only".to_owned());
+    }
+    Err("no relation".to_owned())
+}
+
+/// Values as the planner takes them.
+unsafe fn bound(parameters: &[Oid], values: Values) -> Result<pg_sys::ParamListInfo, String> {
+    // SAFETY: the list has room for as many parameters as it is made for; the input functions
+    // raise an error for text that they do not accept.
+    unsafe {
+        let list = pg_sys::makeParamList(parameters.len() as i32);
+        for (place, type_oid) in parameters.iter().enumerate() {
+            let parameter = (*list).params.as_mut_ptr().add(place);
+            let mut input = pg_sys::InvalidOid;
+            let mut argument = pg_sys::InvalidOid;
+            pg_sys::getTypeInputInfo(*type_oid, &mut input, &mut argument);
+            let value = values.get(place).cloned().flatten();
+            (*parameter).isnull = value.is_none();
+            if let Some(value) = value {
+                let value = CString::new(value).map_err(|error| error.to_string())?;
+                (*parameter).value =
+                    pg_sys::OidInputFunctionCall(input, value.as_ptr().cast_mut(), argument, -1);
+            }
+            (*parameter).pflags = pg_sys::PARAM_FLAG_CONST as u16;
+            (*parameter).ptype = *type_oid;
+        }
+        Ok(list)
+    }
+}
+
+/// Raises the error that executing the plan would raise for a lack of rights.
+unsafe fn check_rights(plan: *mut pg_sys::PlannedStmt) {
+    // SAFETY: a finished plan.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        pg_sys::ExecCheckRTPerms((*plan).rtable, true);
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        pg_sys::ExecCheckPermissions((*plan).rtable, (*plan).permInfos, true);
+    }
+}
+
+/// What planning with values shows beside what it shows without them. Values that were not seen
+/// in the workload are no ground for a predicate.
+pub fn add_uses(shape: &mut QueryShape, more: Vec<TableUse>, observed: bool) {
+    for mut found in more {
+        if shape.uses.iter().any(|known| known.asks_the_same(&found)) {
+            continue;
+        }
+        if !observed {
+            found.forget_constants(&shape.uses);
+        }
+        shape.uses.push(found);
+    }
+}

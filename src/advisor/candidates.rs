@@ -1,13 +1,23 @@
 //! Which indexes could help a statement. The planner decides later whether they do.
 
-use super::index::IndexDefinition;
+mod btree;
+mod rows;
+mod special;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::analysis::shape::{Condition, Key, QueryShape, TableUse};
+use super::facts::TableFacts;
+use super::index::{IndexDefinition, IndexKey, KeyExpression};
 
 /// What a caller allows.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Keys of one index at most.
     pub max_columns: usize,
-    /// Candidates that rest on constants or observed values of conditions: partial indexes.
+    /// Indexes over a part of the rows.
     pub partial: bool,
 }
 
@@ -23,8 +33,103 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reason {
     pub text: String,
-    /// Names of extensions to install before.
+    /// An extension to install before.
     pub needs: Option<String>,
     /// Share of the table's rows that the conditions it answers leave; for advice by rule.
     pub selectivity: f64,
+}
+
+/// Candidates of one use of a table at most; the first ones are the most promising.
+const OF_ONE_USE: usize = 80;
+
+/// The indexes that could help the statement and that its tables do not have yet, each once.
+pub fn candidates(
+    shape: &QueryShape,
+    tables: &BTreeMap<u32, TableFacts>,
+    options: &Options,
+) -> Vec<Candidate> {
+    let mut all: Vec<Candidate> = Vec::new();
+    for used in &shape.uses {
+        let Some(table) = tables.get(&used.relation) else {
+            continue;
+        };
+        let mut found = Found::default();
+        for conditions in situations(used) {
+            btree::add(&conditions, used, table, options, &mut found);
+            special::add(&conditions, table, options, &mut found);
+        }
+        special::add_whole_use(used, table, options, &mut found);
+        found.candidates.truncate(OF_ONE_USE);
+        for candidate in found.candidates {
+            let known = all
+                .iter()
+                .any(|other| other.definition == candidate.definition);
+            if !known && !table.has(&candidate.definition) {
+                all.push(candidate);
+            }
+        }
+    }
+    all
+}
+
+/// What must hold together: the conditions for every row, then those with one arm of an OR each.
+fn situations(used: &TableUse) -> Vec<Vec<&Condition>> {
+    let base: Vec<&Condition> = used.conditions.iter().collect();
+    let arms = used
+        .alternatives
+        .iter()
+        .flatten()
+        .map(|arm| base.iter().copied().chain(arm).collect());
+    std::iter::once(base.clone()).chain(arms).collect()
+}
+
+/// Candidates in the order found, each once.
+#[derive(Default)]
+struct Found {
+    candidates: Vec<Candidate>,
+}
+
+impl Found {
+    fn add(&mut self, definition: IndexDefinition, costable: bool, reason: Reason) {
+        let definition = definition.normalised();
+        let known = self
+            .candidates
+            .iter()
+            .any(|other| other.definition == definition);
+        if !known && !definition.keys.is_empty() {
+            self.candidates.push(Candidate {
+                definition,
+                costable,
+                reason,
+            });
+        }
+    }
+}
+
+fn index_key(key: &Key) -> IndexKey {
+    let mut index_key = match &key.expression {
+        KeyExpression::Column(name) => IndexKey::column(name),
+        KeyExpression::Expression(sql) => IndexKey::expression(sql),
+    };
+    index_key.collation.clone_from(&key.collation);
+    index_key
+}
+
+/// A key as advice names it.
+fn words(key: &Key) -> &str {
+    match &key.expression {
+        KeyExpression::Column(name) => name,
+        KeyExpression::Expression(sql) => sql,
+    }
+}
+
+/// Clauses as one predicate, in one order whatever order they came in.
+pub fn joined(clauses: &mut Vec<String>) -> Option<String> {
+    clauses.sort();
+    clauses.dedup();
+    match clauses.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        several => Some(format!("({})", several.join(" AND "))),
+    }
 }

@@ -1,6 +1,14 @@
 //! What the catalogs and the statistics say of a table.
 
+mod indexes;
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::Oid;
+use pgrx::prelude::*;
+
+use super::analysis::scope::Scope;
 use super::index::{IndexDefinition, Relation};
+use crate::error::Failure;
 
 #[derive(Debug, Clone)]
 pub struct TableFacts {
@@ -12,8 +20,6 @@ pub struct TableFacts {
     pub columns: Vec<ColumnFacts>,
     /// Valid ones and invalid ones.
     pub indexes: Vec<ExistingIndex>,
-    /// Columns of the primary key.
-    pub primary_key: Vec<String>,
     /// Schema of pg_trgm, where it is installed, as a SQL name.
     pub trigrams: Option<String>,
 }
@@ -68,4 +74,116 @@ impl TableFacts {
             .iter()
             .any(|index| index.valid && wanted.is_prefix_of(&index.definition))
     }
+
+    /// For tests of what is pure.
+    #[cfg(test)]
+    pub fn of_columns(columns: Vec<ColumnFacts>) -> Self {
+        Self {
+            relation: Relation {
+                oid: 1,
+                schema: "public".into(),
+                name: "items".into(),
+            },
+            kind: TableKind::Table,
+            rows: 1_000_000.0,
+            pages: 20_000.0,
+            columns,
+            indexes: Vec::new(),
+            trigrams: Some("\"public\"".into()),
+        }
+    }
+}
+
+/// Reads what is known of a table.
+pub fn load(relation: u32, scope: &Scope) -> Result<TableFacts, Failure> {
+    let oid = Oid::from(relation);
+    let (schema, name, kind, pages, rows) = Spi::connect(|client| {
+        let found = client
+            .select(
+                include_str!("../../sql/advisor/table_size.sql"),
+                Some(1),
+                &[oid.into()],
+            )?
+            .first();
+        Ok::<_, pgrx::spi::Error>((
+            found.get::<String>(1)?.unwrap_or_default(),
+            found.get::<String>(2)?.unwrap_or_default(),
+            found.get::<String>(3)?.unwrap_or_default(),
+            found.get::<f64>(4)?.unwrap_or_default(),
+            found.get::<f64>(5)?.unwrap_or_default(),
+        ))
+    })?;
+    let relation = Relation {
+        oid: relation,
+        schema,
+        name,
+    };
+    Ok(TableFacts {
+        kind: match kind.as_str() {
+            "p" => TableKind::Partitioned,
+            "m" => TableKind::MaterializedView,
+            _ => TableKind::Table,
+        },
+        rows,
+        pages,
+        columns: columns(oid, rows)?,
+        indexes: indexes::load(&relation),
+        trigrams: scope
+            .trigrams
+            .as_ref()
+            .map(|trigrams| trigrams.schema.clone()),
+        relation,
+    })
+}
+
+fn columns(relation: Oid, rows: f64) -> Result<Vec<ColumnFacts>, Failure> {
+    Ok(Spi::connect(|client| {
+        let found = client.select(
+            include_str!("../../sql/advisor/table_columns.sql"),
+            None,
+            &[relation.into()],
+        )?;
+        let mut columns = Vec::with_capacity(found.len());
+        for row in found {
+            let type_oid = row.get::<Oid>(2)?.unwrap_or(pg_sys::InvalidOid);
+            let modifier = row.get::<i32>(3)?.unwrap_or(-1);
+            // SAFETY: catalog look-ups by value.
+            let (base_type, type_width) = unsafe {
+                (
+                    pg_sys::getBaseType(type_oid),
+                    pg_sys::get_typavgwidth(type_oid, modifier),
+                )
+            };
+            let distinct = row.get::<f64>(7)?.filter(|distinct| *distinct != 0.0);
+            let values = row.get::<Vec<Option<String>>>(9)?.unwrap_or_default();
+            let shares = row.get::<Vec<Option<f64>>>(10)?.unwrap_or_default();
+            columns.push(ColumnFacts {
+                name: row.get::<String>(1)?.unwrap_or_default(),
+                type_oid: base_type.to_u32(),
+                not_null: row.get::<bool>(4)?.unwrap_or_default(),
+                width: row.get::<f64>(5)?.unwrap_or(f64::from(type_width)),
+                null_fraction: row.get::<f64>(6)?.unwrap_or_default(),
+                distinct: distinct.map(|distinct| {
+                    if distinct < 0.0 {
+                        -distinct * rows
+                    } else {
+                        distinct
+                    }
+                }),
+                correlation: row.get::<f64>(8)?,
+                common: values
+                    .into_iter()
+                    .zip(shares)
+                    .filter_map(|(value, share)| Some((value?, share?)))
+                    .collect(),
+                bounds: row
+                    .get::<Vec<Option<String>>>(11)?
+                    .unwrap_or_default()
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+            });
+        }
+        Ok::<_, pgrx::spi::Error>(columns)
+    })?)
 }

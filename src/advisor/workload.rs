@@ -1,22 +1,241 @@
 //! The statements to advise for, and what became of each.
 
-use super::statement::Statement;
+mod coverage;
+mod statistics;
+mod typical;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+
+use super::analysis::scope::{Scope, Standing, relation_name};
+use super::analysis::{self, Analysed};
+use super::facts::{self, TableFacts};
+use super::statement::{Source, Statement};
+use crate::error::Failure;
+
+/// Statements of pg_stat_statements that are analysed at most, those with most time first.
+const STATEMENTS: usize = 1_000;
+
+/// Statements of pg_stat_statements that took a smaller share of all time are left out.
+const SMALLEST_SHARE: f64 = 0.000_01;
 
 /// What was made of a workload: the statements that count, and one entry for every statement.
 #[derive(Debug, Default)]
 pub struct Workload {
     pub statements: Vec<Statement>,
     pub coverage: Vec<Entry>,
+    /// Every table that a counted statement reads or writes.
+    pub tables: BTreeMap<u32, TableFacts>,
 }
 
 /// A statement as `workload_coverage()` shows it.
 #[derive(Debug)]
 pub struct Entry {
     pub number: usize,
-    pub query: String,
+    pub query: Option<String>,
     pub calls: f64,
     /// Milliseconds, or calls where time was not measured.
     pub weight: f64,
     /// `None`: it is used.
     pub skipped: Option<String>,
+}
+
+/// A statement before it is looked at.
+struct Given {
+    text: Option<String>,
+    calls: f64,
+    total_time_ms: Option<f64>,
+    /// Rows that one call gives, where that was measured.
+    rows_per_call: Option<f64>,
+}
+
+/// Reads and analyses the workload: the given statements, or those of pg_stat_statements. With
+/// `relations`, statements count that use one of them.
+pub fn gather(
+    texts: Option<Vec<Option<String>>>,
+    relations: Option<&[pg_sys::Oid]>,
+) -> Result<Workload, Failure> {
+    let scope = Scope::load(relations)?;
+    for relation in relations.unwrap_or_default() {
+        check_relation(*relation, &scope)?;
+    }
+    let (given, source) = match texts {
+        Some(texts) => (given(texts), Source::Argument),
+        None => (statistics::read()?, Source::Statistics),
+    };
+    let total: f64 = given.iter().map(Given::weight).sum();
+    let mut gathering = Gathering {
+        scope,
+        source,
+        total: if total > 0.0 { total } else { 1.0 },
+        seen: HashMap::new(),
+        workload: Workload::default(),
+    };
+    for (place, given) in given.into_iter().enumerate() {
+        pgrx::check_for_interrupts!();
+        gathering.add(place + 1, given)?;
+    }
+    Ok(gathering.workload)
+}
+
+impl Given {
+    fn weight(&self) -> f64 {
+        self.total_time_ms.unwrap_or(self.calls)
+    }
+}
+
+fn given(texts: Vec<Option<String>>) -> Vec<Given> {
+    texts
+        .into_iter()
+        .map(|text| Given {
+            text,
+            calls: 1.0,
+            total_time_ms: None,
+            rows_per_call: None,
+        })
+        .collect()
+}
+
+fn check_relation(relation: pg_sys::Oid, scope: &Scope) -> Result<(), Failure> {
+    let what = match scope.standing(relation) {
+        Standing::Eligible => return Ok(()),
+        Standing::System => "a system relation",
+        Standing::Own => "storage of inventory_perf",
+        Standing::Temporary => "a temporary table",
+        Standing::Foreign => "a foreign table",
+        Standing::Transparent => "a view",
+        Standing::Other => "not a table",
+    };
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+        format!(
+            "cannot advise indexes for {}: it is {what}",
+            relation_name(relation)
+        ),
+    )
+    .hint("Pass tables, partitioned tables or materialized views."))
+}
+
+struct Gathering {
+    scope: Scope,
+    source: Source,
+    total: f64,
+    /// Where the outcome of a text is: the same statement is analysed once.
+    seen: HashMap<String, Result<usize, String>>,
+    workload: Workload,
+}
+
+impl Gathering {
+    fn add(&mut self, number: usize, given: Given) -> Result<(), Failure> {
+        let skipped = self.outcome(number, &given)?.err();
+        self.workload.coverage.push(Entry {
+            number,
+            weight: given.weight(),
+            calls: given.calls,
+            query: given.text,
+            skipped,
+        });
+        Ok(())
+    }
+
+    /// Adds the statement to those that count, or says why it does not.
+    fn outcome(&mut self, number: usize, given: &Given) -> Result<Result<(), String>, Failure> {
+        let Some(text) = &given.text else {
+            let reason = match self.source {
+                Source::Argument => "null",
+                Source::Statistics => "text not available: it is another role's, or was discarded",
+            };
+            return Ok(Err(reason.to_owned()));
+        };
+        let share = given.weight() / self.total;
+        if self.source == Source::Statistics {
+            if share < SMALLEST_SHARE {
+                return Ok(Err("below the share that is considered: 0.001 %".to_owned()));
+            }
+            if number > STATEMENTS {
+                return Ok(Err(format!("beyond the first {STATEMENTS} statements")));
+            }
+        }
+        match self.seen.get(text) {
+            Some(Ok(place)) => {
+                let statement = &mut self.workload.statements[*place];
+                statement.calls += given.calls;
+                statement.weight += share;
+                if let (Some(sum), Some(time)) = (&mut statement.total_time_ms, given.total_time_ms)
+                {
+                    *sum += time;
+                }
+                return Ok(Ok(()));
+            }
+            Some(Err(reason)) => return Ok(Err(reason.clone())),
+            None => {}
+        }
+        let outcome = match analysis::analyse(text, None, &self.scope) {
+            Ok(analysed) => {
+                let statement = self.statement(number, given, share, analysed)?;
+                self.workload.statements.push(statement);
+                Ok(self.workload.statements.len() - 1)
+            }
+            Err(reason) => Err(reason),
+        };
+        self.seen.insert(text.clone(), outcome.clone());
+        Ok(outcome.map(|_| ()))
+    }
+
+    fn statement(
+        &mut self,
+        number: usize,
+        given: &Given,
+        share: f64,
+        analysed: Analysed,
+    ) -> Result<Statement, Failure> {
+        let Analysed {
+            text,
+            parameters,
+            mut shape,
+        } = analysed;
+        let written = shape.written.as_ref().map(|written| written.relation);
+        for relation in shape.uses.iter().map(|used| used.relation).chain(written) {
+            self.know(relation)?;
+        }
+        let mut typical = typical::sets(
+            &parameters,
+            &shape,
+            &self.workload.tables,
+            given.rows_per_call,
+        );
+        let tables = shape.tables();
+        typical.retain(|set| {
+            match analysis::analyse(&text, Some(&set.values), &self.scope) {
+                // Values for which a table need not be read at all are not typical ones.
+                Ok(with_values) if with_values.shape.tables() == tables => {
+                    analysis::add_uses(&mut shape, with_values.shape.uses, set.observed);
+                    true
+                }
+                _ => false,
+            }
+        });
+        typical::level(&mut typical);
+        Ok(Statement {
+            number,
+            text,
+            calls: given.calls,
+            total_time_ms: given.total_time_ms,
+            weight: share,
+            parameters,
+            typical,
+            source: self.source,
+            shape,
+        })
+    }
+
+    fn know(&mut self, relation: u32) -> Result<(), Failure> {
+        let eligible = self.scope.standing(relation.into()) == Standing::Eligible;
+        if eligible && !self.workload.tables.contains_key(&relation) {
+            let facts = facts::load(relation, &self.scope)?;
+            self.workload.tables.insert(relation, facts);
+        }
+        Ok(())
+    }
 }

@@ -50,6 +50,11 @@ pub struct TableUse {
     pub whole_row: bool,
     /// Rows that all conditions together leave, estimated.
     pub rows: f64,
+    /// Parameters that switch a condition off when they are NULL: `$1 IS NULL OR a = $1`.
+    pub optional: Vec<usize>,
+    /// Parameters that are the LIMIT and the OFFSET.
+    pub limit_parameter: Option<usize>,
+    pub offset_parameter: Option<usize>,
 }
 
 /// An expression over one table's columns that could be a key of an index.
@@ -131,5 +136,52 @@ impl TableUse {
         self.conditions
             .iter()
             .chain(self.alternatives.iter().flatten().flatten())
+    }
+
+    /// Leaves only those predicates that the statement's own text has.
+    pub fn forget_constants(&mut self, of_the_text: &[Self]) {
+        let known = |predicate: &Option<String>| {
+            of_the_text
+                .iter()
+                .filter(|used| used.relation == self.relation)
+                .flat_map(Self::every_condition)
+                .any(|condition| condition.predicate == *predicate)
+        };
+        let forgotten: Vec<Condition> = self
+            .conditions
+            .iter()
+            .filter(|condition| condition.key.is_some() || known(&condition.predicate))
+            .map(|condition| Condition {
+                predicate: condition
+                    .predicate
+                    .clone()
+                    .filter(|_| known(&condition.predicate)),
+                ..condition.clone()
+            })
+            .collect();
+        self.conditions = forgotten;
+    }
+
+    /// Whether the other one differs in nothing that decides which indexes could help.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let tests = |table_use: &Self| -> Vec<_> {
+            table_use
+                .every_condition()
+                .map(|condition| (condition.key.clone(), condition.test.clone()))
+                .collect()
+        };
+        self.relation == other.relation
+            && self.order == other.order
+            && self.limited == other.limited
+            && self.groups == other.groups
+            && self.columns == other.columns
+            && tests(self) == tests(other)
+    }
+}
+
+impl QueryShape {
+    /// The tables that it reads.
+    pub fn tables(&self) -> BTreeSet<u32> {
+        self.uses.iter().map(|used| used.relation).collect()
     }
 }

@@ -1,0 +1,118 @@
+//! Which part of the rows an index could be over: constant conditions that many executions share.
+
+use super::super::analysis::shape::{Condition, Test, Value};
+use super::super::facts::TableFacts;
+use super::super::index::{IndexKey, KeyExpression};
+use super::{index_key, joined};
+
+/// An index over more than this share of the rows saves too little.
+const WORTH: f64 = 0.7;
+
+/// Distinct values up to which a constant is a state of the row rather than its identity.
+const STATES: f64 = 30.0;
+
+const BOOLEAN: u32 = 16;
+
+/// A part of the rows.
+pub struct Part {
+    pub predicate: String,
+    pub selectivity: f64,
+    /// Keys that are the same in all of its rows.
+    pub fixed: Vec<KeyExpression>,
+    /// A key for when nothing else is asked of the rows.
+    pub fallback: Option<IndexKey>,
+}
+
+/// All that holds together, then each by itself.
+pub fn parts(conditions: &[&Condition], table: &TableFacts) -> Vec<Part> {
+    let mut worth: Vec<&Condition> = Vec::new();
+    for condition in conditions.iter().filter(|c| is_state(c, table)) {
+        if !worth
+            .iter()
+            .any(|other| other.predicate == condition.predicate)
+        {
+            worth.push(condition);
+        }
+    }
+    let mut parts = Vec::new();
+    if worth.len() > 1 {
+        parts.extend(part(&worth, table));
+    }
+    for condition in &worth {
+        parts.extend(part(&[*condition], table));
+    }
+    parts
+}
+
+fn part(conditions: &[&Condition], table: &TableFacts) -> Option<Part> {
+    let selectivity: f64 = conditions.iter().map(|c| c.selectivity).product();
+    if selectivity > WORTH {
+        return None;
+    }
+    let mut clauses: Vec<String> = conditions
+        .iter()
+        .filter_map(|condition| condition.predicate.clone())
+        .collect();
+    let predicate = joined(&mut clauses)?;
+    let fixed = conditions
+        .iter()
+        .filter(|condition| matches!(condition.test, Test::Equal | Test::IsNull))
+        .filter_map(|condition| Some(condition.key.as_ref()?.expression.clone()))
+        .collect();
+    let fallback = conditions
+        .iter()
+        .find_map(|condition| condition.key.as_ref().map(index_key))
+        .or_else(|| column_in(&predicate, table));
+    Some(Part {
+        predicate,
+        selectivity,
+        fixed,
+        fallback,
+    })
+}
+
+/// Whether the condition is about the state of a row, not about one value among many.
+fn is_state(condition: &Condition, table: &TableFacts) -> bool {
+    let Some(predicate) = &condition.predicate else {
+        return false;
+    };
+    let Some(key) = &condition.key else {
+        // Two columns of the same row: quantity <= reorder_level.
+        return condition.test == Test::Other && !predicate.contains('\'');
+    };
+    if condition.value != Value::Constant {
+        return false;
+    }
+    match condition.test {
+        Test::IsNull | Test::IsNotNull => true,
+        Test::Equal if key.type_oid == BOOLEAN => true,
+        Test::Equal | Test::AnyOf | Test::NotEqual => match key.columns.as_slice() {
+            [column] => table
+                .column(column)
+                .and_then(|column| column.distinct)
+                .is_some_and(|distinct| distinct <= STATES),
+            _ => false,
+        },
+        Test::Below | Test::Above => compares_with_zero(predicate),
+        _ => false,
+    }
+}
+
+/// As PostgreSQL deparses it.
+fn compares_with_zero(predicate: &str) -> bool {
+    predicate.ends_with(" 0)") || predicate.contains(" '0'::")
+}
+
+/// The first column of the table that the predicate names.
+fn column_in(predicate: &str, table: &TableFacts) -> Option<IndexKey> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    table
+        .columns
+        .iter()
+        .find(|column| {
+            predicate
+                .split(|c| !is_word(c))
+                .any(|word| word == column.name)
+        })
+        .map(|column| IndexKey::column(&column.name))
+}

@@ -1,0 +1,286 @@
+//! Values that are typical of a statement's parameters, from the statistics of the columns that
+//! they are compared with.
+
+use pgrx::pg_sys;
+use std::collections::BTreeMap;
+
+use crate::advisor::analysis::shape::{Condition, QueryShape, TableUse, Test, Value};
+use crate::advisor::facts::{ColumnFacts, TableFacts};
+use crate::advisor::index::KeyExpression;
+use crate::advisor::statement::TypicalValues;
+
+/// Sets of values that a statement is costed with at most.
+const SETS: usize = 12;
+
+/// Rows of a page, where the statement does not tell.
+const PAGE: f64 = 20.0;
+
+/// What a set of values is like.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// The most common values, recent ranges.
+    Common,
+    /// Values in the middle of the histogram.
+    Middle,
+}
+
+/// The sets for a statement; their weights are levelled later. Empty without parameters.
+pub fn sets(
+    parameters: &[u32],
+    shape: &QueryShape,
+    tables: &BTreeMap<u32, TableFacts>,
+    rows_per_call: Option<f64>,
+) -> Vec<TypicalValues> {
+    if parameters.is_empty() {
+        return Vec::new();
+    }
+    let mut optional: Vec<usize> = shape
+        .uses
+        .iter()
+        .flat_map(|used| used.optional.iter().copied())
+        .collect();
+    optional.sort_unstable();
+    optional.dedup();
+    let mut sets = Vec::new();
+    for kind in [Kind::Common, Kind::Middle] {
+        let values: Vec<Option<String>> = parameters
+            .iter()
+            .enumerate()
+            .map(|(place, type_oid)| {
+                value(place + 1, *type_oid, shape, tables, kind, rows_per_call)
+            })
+            .collect();
+        if optional.is_empty() {
+            sets.push(values);
+            continue;
+        }
+        // A search form: each time one of its fields is filled in.
+        for filled in &optional {
+            let mut one = values.clone();
+            for empty in optional.iter().filter(|number| *number != filled) {
+                if let Some(value) = one.get_mut(empty - 1) {
+                    *value = None;
+                }
+            }
+            sets.push(one);
+        }
+    }
+    let mut different: Vec<TypicalValues> = Vec::new();
+    for values in sets {
+        let known = different.iter().any(|set| set.values == values);
+        if !known && different.len() < SETS {
+            different.push(TypicalValues {
+                values,
+                weight: 1.0,
+                observed: false,
+            });
+        }
+    }
+    different
+}
+
+/// Makes the weights of all sets together 1.
+pub fn level(sets: &mut [TypicalValues]) {
+    let total: f64 = sets.iter().map(|set| set.weight).sum();
+    for set in sets {
+        set.weight /= total;
+    }
+}
+
+fn value(
+    number: usize,
+    type_oid: u32,
+    shape: &QueryShape,
+    tables: &BTreeMap<u32, TableFacts>,
+    kind: Kind,
+    rows_per_call: Option<f64>,
+) -> Option<String> {
+    for used in &shape.uses {
+        if used.limit_parameter == Some(number) {
+            let rows = rows_per_call.filter(|rows| *rows >= 1.0).unwrap_or(PAGE);
+            return Some(format!("{rows:.0}"));
+        }
+        if used.offset_parameter == Some(number) {
+            return Some("0".to_owned());
+        }
+        let compared = used
+            .every_condition()
+            .find(|condition| condition.value == Value::Parameter(number));
+        if let Some(condition) = compared
+            && let Some(value) = compared_value(condition, used, tables, kind)
+        {
+            return Some(if is_array(type_oid) && condition.test == Test::AnyOf {
+                array(&value)
+            } else {
+                value
+            });
+        }
+    }
+    (type_oid == pg_sys::INTERVALOID.to_u32()).then(|| "30 days".to_owned())
+}
+
+fn compared_value(
+    condition: &Condition,
+    used: &TableUse,
+    tables: &BTreeMap<u32, TableFacts>,
+    kind: Kind,
+) -> Option<String> {
+    let key = condition.key.as_ref()?;
+    let [column] = key.columns.as_slice() else {
+        return None;
+    };
+    let column = tables.get(&used.relation)?.column(column)?;
+    // An expression of another type has other values.
+    if matches!(key.expression, KeyExpression::Expression(_)) && key.type_oid != column.type_oid {
+        return None;
+    }
+    let opposite = |test: Test| {
+        used.every_condition().any(|other| {
+            other.test == test && other.key.as_ref() == Some(key) && other != condition
+        })
+    };
+    match condition.test {
+        Test::Equal | Test::AnyOf | Test::NotEqual => one_of(column, kind),
+        Test::Above => {
+            let share = match kind {
+                Kind::Common => 0.9,
+                Kind::Middle => 0.45,
+            };
+            at(column, share)
+        }
+        Test::Below => {
+            let between = opposite(Test::Above);
+            let share = match (kind, between) {
+                (Kind::Common, true) => 0.95,
+                (Kind::Common, false) => 0.1,
+                (Kind::Middle, true) => 0.55,
+                (Kind::Middle, false) => 0.5,
+            };
+            at(column, share)
+        }
+        Test::Prefix { .. } => {
+            let start: String = word(column, kind)?.chars().take(4).collect();
+            Some(format!("{start}%"))
+        }
+        Test::Trigram => Some(format!("%{}%", word(column, kind)?)),
+        _ => None,
+    }
+}
+
+fn one_of(column: &ColumnFacts, kind: Kind) -> Option<String> {
+    let common = |place: usize| column.common.get(place).map(|(value, _)| value.clone());
+    match kind {
+        Kind::Common => common(0).or_else(|| at(column, 0.5)),
+        Kind::Middle if column.bounds.is_empty() => common(column.common.len() / 2),
+        Kind::Middle => at(column, 0.6),
+    }
+}
+
+/// The value below which a share of the others is.
+fn at(column: &ColumnFacts, share: f64) -> Option<String> {
+    let Some(last) = column.bounds.len().checked_sub(1) else {
+        return column.common.first().map(|(value, _)| value.clone());
+    };
+    column
+        .bounds
+        .get((share * last as f64).round() as usize)
+        .cloned()
+}
+
+/// A word of a typical text, long enough for trigrams, without wildcards.
+fn word(column: &ColumnFacts, kind: Kind) -> Option<String> {
+    let text = one_of(column, kind)?;
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.chars().count() >= 3)
+        .max_by_key(|word| word.chars().count())
+        .map(|word| word.chars().take(12).collect())
+}
+
+fn is_array(type_oid: u32) -> bool {
+    // SAFETY: a catalog look-up by value.
+    unsafe { pg_sys::get_element_type(type_oid.into()) != pg_sys::InvalidOid }
+}
+
+fn array(value: &str) -> String {
+    format!(
+        "{{\"{}\"}}",
+        value.replace('\\', "\\\\").replace('"', "\\\"")
+    )
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use crate::advisor::analysis::shape::Key;
+
+    fn column() -> ColumnFacts {
+        ColumnFacts {
+            name: "name".into(),
+            type_oid: 25,
+            not_null: true,
+            width: 8.0,
+            null_fraction: 0.0,
+            distinct: Some(100.0),
+            correlation: None,
+            common: vec![("steel bolt".into(), 0.2), ("nut".into(), 0.1)],
+            bounds: (0..=10).map(|n| format!("part {n:02}")).collect(),
+        }
+    }
+
+    fn condition(test: Test) -> Condition {
+        Condition {
+            key: Some(Key {
+                expression: KeyExpression::Column("name".into()),
+                type_oid: 25,
+                collation: None,
+                columns: vec!["name".into()],
+            }),
+            test,
+            value: Value::Parameter(1),
+            selectivity: 0.1,
+            predicate: None,
+        }
+    }
+
+    #[test]
+    fn a_between_has_its_ends_in_order_and_a_pattern_a_word() {
+        let used = TableUse {
+            relation: 1,
+            conditions: vec![condition(Test::Above), condition(Test::Below)],
+            ..TableUse::default()
+        };
+        let tables = BTreeMap::from([(1, TableFacts::of_columns(vec![column()]))]);
+        let typical =
+            |test: Test, kind| compared_value(&condition(test), &used, &tables, kind).unwrap();
+        assert_eq!(typical(Test::Above, Kind::Common), "part 09");
+        assert_eq!(typical(Test::Below, Kind::Common), "part 10");
+        assert_eq!(typical(Test::Equal, Kind::Common), "steel bolt");
+        assert_eq!(typical(Test::Equal, Kind::Middle), "part 06");
+        assert_eq!(typical(Test::Trigram, Kind::Common), "%steel%");
+    }
+
+    #[test]
+    fn a_search_form_is_filled_in_one_field_at_a_time() {
+        let mut used = TableUse {
+            relation: 1,
+            conditions: vec![condition(Test::Equal)],
+            optional: vec![1, 2],
+            ..TableUse::default()
+        };
+        used.alternatives = vec![vec![vec![Condition {
+            value: Value::Parameter(2),
+            ..condition(Test::Equal)
+        }]]];
+        let shape = QueryShape {
+            uses: vec![used],
+            ..QueryShape::default()
+        };
+        let tables = BTreeMap::from([(1, TableFacts::of_columns(vec![column()]))]);
+        let sets = sets(&[25, 25], &shape, &tables, None);
+        assert_eq!(sets.len(), 4);
+        assert!(
+            sets.iter()
+                .all(|set| set.values.iter().flatten().count() == 1)
+        );
+    }
+}
