@@ -6,6 +6,7 @@
 mod collector;
 mod conditions;
 pub mod nodes;
+mod parameters;
 mod patterns;
 mod repair;
 pub mod scope;
@@ -64,19 +65,37 @@ fn analyse_text(
     let c_text = CString::new(text)
         .map_err(|_| (Phase::Analysing, "contains a null character".to_owned()))?;
     let phase = Cell::new(Phase::Parsing);
-    let outcome = attempt(|| {
+    let mut types = vec![pg_sys::InvalidOid; parameters::largest(text)];
+    let mut outcome = attempt(|| {
         // SAFETY: inside a subtransaction; what is returned does not point into its memory.
-        unsafe { read(&c_text, values, scope, &phase) }
+        unsafe { read(&c_text, values, scope, &phase, &mut types) }
     });
+    // `$1 IS NULL OR a = $1`: the type is known too late. A client would have declared it.
+    if matches!(&outcome, Err(caught) if is_about_a_parameter(caught)) {
+        parameters::complete(&mut types);
+        outcome = attempt(|| {
+            // SAFETY: as above.
+            unsafe { read(&c_text, values, scope, &phase, &mut types) }
+        });
+    }
     match outcome {
-        Ok(Ok(analysed)) => Ok(Analysed {
+        Ok(Ok(shape)) => Ok(Analysed {
             text: text.to_owned(),
-            ..analysed
+            parameters: types.iter().map(|oid| oid.to_u32()).collect(),
+            shape,
         }),
         // Not a syntax error: no other spelling would help.
         Ok(Err(reason)) => Err((Phase::Analysing, reason)),
         Err(caught) => Err((phase.get(), failure(phase.get(), &caught))),
     }
+}
+
+fn is_about_a_parameter(caught: &Caught) -> bool {
+    matches!(
+        caught.code,
+        PgSqlErrorCode::ERRCODE_INDETERMINATE_DATATYPE
+            | PgSqlErrorCode::ERRCODE_AMBIGUOUS_PARAMETER
+    )
 }
 
 fn failure(phase: Phase, caught: &Caught) -> String {
@@ -96,7 +115,8 @@ unsafe fn read(
     values: Option<Values>,
     scope: &Scope,
     phase: &Cell<Phase>,
-) -> Result<Analysed, String> {
+    types: &mut Vec<Oid>,
+) -> Result<QueryShape, String> {
     let watch = collector::Watch::new(scope);
     // SAFETY: the stages of PostgreSQL's own way of a statement, in their order; lists and nodes
     // are those that the stage before has made.
@@ -113,7 +133,7 @@ unsafe fn read(
             return Err("utility statement".to_owned());
         }
         phase.set(Phase::Analysing);
-        let (query, parameters) = analysed(statement, text)?;
+        let query = parameters::analysed(statement, text, types);
         if (*query).commandType == pg_sys::CmdType::CMD_UTILITY {
             return Err("utility statement".to_owned());
         }
@@ -127,7 +147,7 @@ unsafe fn read(
 
         phase.set(Phase::Planning);
         let bound = match values {
-            Some(values) => bound(&parameters, values)?,
+            Some(values) => parameters::bound(types, values)?,
             None => std::ptr::null_mut(),
         };
         for query in elements::<pg_sys::Query>(rewritten) {
@@ -144,11 +164,7 @@ unsafe fn read(
                 shape.uses.push(found);
             }
         }
-        Ok(Analysed {
-            text: String::new(),
-            parameters: parameters.iter().map(|oid| oid.to_u32()).collect(),
-            shape,
-        })
+        Ok(shape)
     }
 }
 
@@ -167,34 +183,6 @@ unsafe fn is_query(statement: *mut pg_sys::Node) -> bool {
         #[cfg(not(feature = "pg14"))]
         let query = query || is(statement, NodeTag::T_MergeStmt);
         query
-    }
-}
-
-unsafe fn analysed(
-    statement: *mut pg_sys::RawStmt,
-    text: &CStr,
-) -> Result<(*mut pg_sys::Query, Vec<Oid>), String> {
-    let mut types = std::ptr::null_mut();
-    let mut count = 0;
-    // SAFETY: the parser allocates the array of types, and says how long it is.
-    unsafe {
-        let query = pg_sys::parse_analyze_varparams(
-            statement,
-            text.as_ptr(),
-            &mut types,
-            &mut count,
-            #[cfg(not(feature = "pg14"))]
-            std::ptr::null_mut(),
-        );
-        let parameters = match count {
-            0 => Vec::new(),
-            _ => std::slice::from_raw_parts(types, count as usize).to_vec(),
-        };
-        let unknown = |oid: &Oid| *oid == pg_sys::InvalidOid || *oid == pg_sys::UNKNOWNOID;
-        match parameters.iter().position(unknown) {
-            Some(place) => Err(format!("parameter ${} has no known type", place + 1)),
-            None => Ok((query, parameters)),
-        }
     }
 }
 
@@ -277,31 +265,6 @@ unsafe fn check_relations(rewritten: *mut pg_sys::List, scope: &Scope) -> Result
         return Err("system relations only".to_owned());
     }
     Err("no relation".to_owned())
-}
-
-/// Values as the planner takes them.
-unsafe fn bound(parameters: &[Oid], values: Values) -> Result<pg_sys::ParamListInfo, String> {
-    // SAFETY: the list has room for as many parameters as it is made for; the input functions
-    // raise an error for text that they do not accept.
-    unsafe {
-        let list = pg_sys::makeParamList(parameters.len() as i32);
-        for (place, type_oid) in parameters.iter().enumerate() {
-            let parameter = (*list).params.as_mut_ptr().add(place);
-            let mut input = pg_sys::InvalidOid;
-            let mut argument = pg_sys::InvalidOid;
-            pg_sys::getTypeInputInfo(*type_oid, &mut input, &mut argument);
-            let value = values.get(place).cloned().flatten();
-            (*parameter).isnull = value.is_none();
-            if let Some(value) = value {
-                let value = CString::new(value).map_err(|error| error.to_string())?;
-                (*parameter).value =
-                    pg_sys::OidInputFunctionCall(input, value.as_ptr().cast_mut(), argument, -1);
-            }
-            (*parameter).pflags = pg_sys::PARAM_FLAG_CONST as u16;
-            (*parameter).ptype = *type_oid;
-        }
-        Ok(list)
-    }
 }
 
 /// Raises the error that executing the plan would raise for a lack of rights.

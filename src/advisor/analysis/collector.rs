@@ -84,6 +84,7 @@ unsafe extern "C-unwind" fn on_table(
         let relation = (*range_entry).relid;
         if (*range_entry).rtekind == pg_sys::RTEKind::RTE_RELATION
             && scope.standing(relation) == Standing::Eligible
+            && !pg_sys::is_dummy_rel(table)
             && !is_partition(root, entry)
         {
             let subject = Subject {

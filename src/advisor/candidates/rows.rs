@@ -1,7 +1,7 @@
 //! Which part of the rows an index could be over: constant conditions that many executions share.
 
-use super::super::analysis::shape::{Condition, Test, Value};
-use super::super::facts::TableFacts;
+use super::super::analysis::shape::{Condition, TableUse, Test, Value};
+use super::super::facts::{ColumnFacts, TableFacts};
 use super::super::index::{IndexKey, KeyExpression};
 use super::{index_key, joined};
 
@@ -24,7 +24,7 @@ pub struct Part {
 }
 
 /// All that holds together, then each by itself.
-pub fn parts(conditions: &[&Condition], table: &TableFacts) -> Vec<Part> {
+pub fn parts(conditions: &[&Condition], used: &TableUse, table: &TableFacts) -> Vec<Part> {
     let mut worth: Vec<&Condition> = Vec::new();
     for condition in conditions.iter().filter(|c| is_state(c, table)) {
         if !worth
@@ -36,15 +36,15 @@ pub fn parts(conditions: &[&Condition], table: &TableFacts) -> Vec<Part> {
     }
     let mut parts = Vec::new();
     if worth.len() > 1 {
-        parts.extend(part(&worth, table));
+        parts.extend(part(&worth, used, table));
     }
     for condition in &worth {
-        parts.extend(part(&[*condition], table));
+        parts.extend(part(&[*condition], used, table));
     }
     parts
 }
 
-fn part(conditions: &[&Condition], table: &TableFacts) -> Option<Part> {
+fn part(conditions: &[&Condition], used: &TableUse, table: &TableFacts) -> Option<Part> {
     let selectivity: f64 = conditions.iter().map(|c| c.selectivity).product();
     if selectivity > WORTH {
         return None;
@@ -54,15 +54,28 @@ fn part(conditions: &[&Condition], table: &TableFacts) -> Option<Part> {
         .filter_map(|condition| condition.predicate.clone())
         .collect();
     let predicate = joined(&mut clauses)?;
-    let fixed = conditions
+    let fixed: Vec<KeyExpression> = conditions
         .iter()
         .filter(|condition| matches!(condition.test, Test::Equal | Test::IsNull))
         .filter_map(|condition| Some(condition.key.as_ref()?.expression.clone()))
         .collect();
-    let fallback = conditions
-        .iter()
-        .find_map(|condition| condition.key.as_ref().map(index_key))
-        .or_else(|| column_in(&predicate, table));
+    let varies = |name: &str| {
+        !fixed
+            .iter()
+            .any(|key| matches!(key, KeyExpression::Column(fixed) if fixed == name))
+    };
+    let named = |column: &&ColumnFacts| varies(&column.name) && names(&predicate, &column.name);
+    let read = |column: &&ColumnFacts| varies(&column.name) && used.columns.contains(&column.name);
+    let columns = || table.columns.iter();
+    let fallback = columns()
+        .find(named)
+        .or_else(|| columns().find(read))
+        .map(|column| IndexKey::column(&column.name))
+        .or_else(|| {
+            conditions
+                .iter()
+                .find_map(|condition| condition.key.as_ref().map(index_key))
+        });
     Some(Part {
         predicate,
         selectivity,
@@ -103,16 +116,9 @@ fn compares_with_zero(predicate: &str) -> bool {
     predicate.ends_with(" 0)") || predicate.contains(" '0'::")
 }
 
-/// The first column of the table that the predicate names.
-fn column_in(predicate: &str, table: &TableFacts) -> Option<IndexKey> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    table
-        .columns
-        .iter()
-        .find(|column| {
-            predicate
-                .split(|c| !is_word(c))
-                .any(|word| word == column.name)
-        })
-        .map(|column| IndexKey::column(&column.name))
+/// Whether the predicate names the column.
+fn names(predicate: &str, column: &str) -> bool {
+    predicate
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .any(|word| word == column)
 }

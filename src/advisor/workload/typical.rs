@@ -131,7 +131,8 @@ fn compared_value(
     };
     let column = tables.get(&used.relation)?.column(column)?;
     // An expression of another type has other values.
-    if matches!(key.expression, KeyExpression::Expression(_)) && key.type_oid != column.type_oid {
+    let is_expression = matches!(key.expression, KeyExpression::Expression(_));
+    if is_expression && kind_of_type(key.type_oid) != kind_of_type(column.type_oid) {
         return None;
     }
     let opposite = |test: Test| {
@@ -164,6 +165,16 @@ fn compared_value(
         }
         Test::Trigram => Some(format!("%{}%", word(column, kind)?)),
         _ => None,
+    }
+}
+
+/// One number for the types of text, whose values are written alike.
+fn kind_of_type(type_oid: u32) -> u32 {
+    const TEXTS: [u32; 3] = [25, 1042, 1043];
+    if TEXTS.contains(&type_oid) {
+        25
+    } else {
+        type_oid
     }
 }
 
