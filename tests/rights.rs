@@ -321,6 +321,7 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
         "total",
         "unschedule_jobs",
         "verify_ledger",
+        "workload_coverage",
     ];
     for row in rows {
         let name = row.trim_matches(['(', ')']);
