@@ -13,7 +13,7 @@ mod backfill;
 mod baseline;
 #[path = "ledger/changes.rs"]
 mod changes;
-#[path = "ledger/cluster.rs"]
+#[path = "kit/cluster.rs"]
 mod cluster;
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -25,15 +25,17 @@ mod fold;
 mod growth;
 #[path = "ledger/inserts.rs"]
 mod inserts;
-#[path = "ledger/machine.rs"]
+#[path = "kit/machine.rs"]
 mod machine;
-#[path = "ledger/measure.rs"]
+#[path = "kit/measure.rs"]
 mod measure;
 #[path = "ledger/memory.rs"]
 mod memory;
+#[path = "kit/pgbench.rs"]
+mod pgbench;
 #[path = "ledger/reads.rs"]
 mod reads;
-#[path = "ledger/report.rs"]
+#[path = "kit/report.rs"]
 mod report;
 #[path = "ledger/scale.rs"]
 mod scale;
@@ -87,9 +89,11 @@ fn main() {
         eprintln!("== {name}: {:.0} s", started.elapsed().as_secs_f64());
     }
 
+    let settings = bench.scale.settings();
     let heading = machine::describe(
         &mut bench.server.connect("postgres"),
-        &bench.scale,
+        &settings.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        &bench.scale.describe(),
         &bench.quiet,
     );
     bench.report.publish(&heading);

@@ -1,7 +1,5 @@
 //! INSERT throughput by pgbench: no trigger, a delta log in PL/pgSQL, the extension.
 
-use std::io::Write as _;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -11,6 +9,7 @@ use postgres::Client;
 use crate::Bench;
 use crate::dataset::{TENANTS, fold};
 use crate::measure::alternate;
+use crate::pgbench::transactions_per_second;
 use crate::report::{Target, transactions};
 use crate::writers::{ATTACHED, BARE, Indexes, LOGGED, assert_logged, create_ledgers, settle};
 
@@ -75,7 +74,12 @@ fn compare(
     let this = &*bench;
     let run = |client: &mut Client, table: &str| {
         settle(client);
-        transactions_per_second(this, &script(table, this.scale.keys), clients)
+        transactions_per_second(
+            this.server.pgbench(DATABASE),
+            &script(table, this.scale.keys),
+            clients,
+            this.scale.seconds,
+        )
     };
     let rounds = alternate(
         client,
@@ -115,37 +119,6 @@ fn compare(
         rounds.ratio(2, 1),
         None,
     );
-}
-
-/// Runs one pgbench round; any client that fails, for a deadlock say, fails the bench.
-fn transactions_per_second(bench: &Bench, script: &str, clients: u32) -> f64 {
-    let mut pgbench = bench
-        .server
-        .pgbench(DATABASE)
-        .args(["--no-vacuum", "--protocol=prepared", "--jobs=1", "--file=-"])
-        .arg(format!("--client={clients}"))
-        .arg(format!("--time={}", bench.scale.seconds))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("pgbench");
-    let mut input = pgbench.stdin.take().expect("its standard input");
-    input.write_all(script.as_bytes()).expect("the script");
-    drop(input);
-    let output = pgbench.wait_with_output().expect("pgbench");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.split_whitespace().next())
-            .map(str::to_string)
-    };
-    let clean = output.status.success()
-        && field("number of failed transactions:").is_some_and(|failed| failed == "0");
-    assert!(clean, "{text}{}", String::from_utf8_lossy(&output.stderr));
-    field("tps =")
-        .and_then(|tps| tps.parse().ok())
-        .expect("pgbench reports tps")
 }
 
 /// Does the work while another session folds once a second.

@@ -3,6 +3,8 @@
 use std::env;
 use std::str::FromStr;
 
+use crate::report::grouped;
+
 pub struct Scale {
     /// `INVENTORY_PERF_BENCH_MOVES`: rows of the reference ledger.
     pub moves: i64,
@@ -38,6 +40,19 @@ impl Scale {
             moved_at_type: moved_at_type.to_string(),
             synchronous_commit: variable("SYNCHRONOUS_COMMIT", "on".to_string()),
         }
+    }
+
+    pub fn describe(&self) -> String {
+        format!(
+            "{} moves over two years, {} keys, quantity {}, moved_at {}; \
+             {} rounds, pgbench rounds of {} s",
+            grouped(self.moves as f64),
+            grouped(self.keys as f64),
+            self.quantity_type,
+            self.moved_at_type,
+            self.rounds,
+            self.seconds,
+        )
     }
 
     /// The server's settings that are not PostgreSQL's defaults: a modest server of its own, with

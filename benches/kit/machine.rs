@@ -6,9 +6,6 @@ use std::time::Duration;
 
 use postgres::Client;
 
-use crate::report::grouped;
-use crate::scale::Scale;
-
 /// Looks for other work on the machine while the bench itself is idle.
 #[derive(Default)]
 pub struct Quiet {
@@ -50,38 +47,28 @@ fn processor_ticks() -> (u64, u64) {
     (total - idle, total)
 }
 
-pub fn describe(client: &mut Client, scale: &Scale, quiet: &Quiet) -> String {
+/// `settings` are those that the bench chose, `scale` says how much was measured.
+pub fn describe(client: &mut Client, settings: &[&str], scale: &str, quiet: &Quiet) -> String {
     let row = client
         .query_one(
             "SELECT split_part(version(), ' on ', 1), current_date::text,
                     (SELECT string_agg(name || ' = ' || current_setting(name), ', ' ORDER BY name)
                      FROM pg_settings
                      WHERE source = 'configuration file' AND name = ANY ($1))",
-            &[&scale
-                .settings()
-                .iter()
-                .map(|(name, _)| *name)
-                .collect::<Vec<_>>()],
+            &[&settings],
         )
         .expect("the server describes itself");
     let (version, day, settings): (String, String, String) = (row.get(0), row.get(1), row.get(2));
     format!(
         "{day}. {version}; {}.\n\
          Settings: {settings}; the rest as shipped (fsync on, work_mem {}).\n\
-         Scale: {} moves over two years, {} keys, quantity {}, moved_at {}; \
-         {} rounds, pgbench rounds of {} s.\n\
+         Scale: {scale}.\n\
          Other work on the machine, looked at before each section: at most {:.0} %.\n",
         hardware(),
         client
             .query_one("SHOW work_mem", &[])
             .expect("work_mem")
             .get::<_, String>(0),
-        grouped(scale.moves as f64),
-        grouped(scale.keys as f64),
-        scale.quantity_type,
-        scale.moved_at_type,
-        scale.rounds,
-        scale.seconds,
         quiet.busiest * 100.0,
     )
 }
