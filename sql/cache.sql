@@ -37,6 +37,28 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'inventory_perf_invali
 COMMENT ON FUNCTION inventory_perf.invalidate_cache() IS
 'trigger, AFTER, FOR EACH STATEMENT with transition tables or FOR EACH ROW: makes invalid what its arguments name when the transaction commits. Arguments are templates with columns in braces: keys, tags with "tag:" before them, channels to publish to with "channel:"; "when:" and a column name makes only those rows of an UPDATE count that it changed in. Errors: 39P01 not an AFTER trigger, or one that does not see the rows; 22023 not a template';
 
+CREATE FUNCTION inventory_perf.invalidate_on_change(
+    relation regclass,
+    keys text[] DEFAULT '{}',
+    tags text[] DEFAULT '{}',
+    channels text[] DEFAULT '{}',
+    when_changed text[] DEFAULT '{}'
+) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'invalidate_on_change_wrapper';
+COMMENT ON FUNCTION inventory_perf.invalidate_on_change(regclass, text[], text[], text[], text[]) IS
+'makes every change of a table, and of its partitions or children, invalidate these keys and tags and be told on these channels, all templates with columns in braces; an UPDATE counts where one of the columns when_changed did. Replaces what was said of the table before. Needs ownership of the table. Errors: 42809 not such a table, 42501 not the owner, 42703 no such column, 22023 not a template, 0A000 a part of another table, or a subscription writes to it';
+
+CREATE FUNCTION inventory_perf.stop_invalidating(relation regclass) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'stop_invalidating_wrapper';
+COMMENT ON FUNCTION inventory_perf.stop_invalidating(regclass) IS
+'removes the triggers of invalidate_on_change() from a table and its parts. Needs ownership of the table. Error: 42501 not the owner';
+
+CREATE FUNCTION inventory_perf.sync_invalidation() RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'sync_invalidation_wrapper';
+COMMENT ON FUNCTION inventory_perf.sync_invalidation() IS
+'gives new partitions and children the triggers of invalidate_on_change(), and takes them from former ones; the event trigger calls it';
+REVOKE ALL ON FUNCTION inventory_perf.sync_invalidation() FROM PUBLIC;
+
 CREATE FUNCTION inventory_perf.invalidate_keys(VARIADIC keys text[]) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'invalidate_keys_wrapper';
 COMMENT ON FUNCTION inventory_perf.invalidate_keys(text[]) IS

@@ -1,4 +1,4 @@
--- What keeps ledgers right when their tables are altered or dropped.
+-- What keeps ledgers and invalidation right when their tables are altered or dropped.
 
 CREATE FUNCTION inventory_perf.on_ddl_command_end() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -6,10 +6,18 @@ BEGIN
     IF EXISTS (SELECT FROM inventory_perf.ledger) THEN
         PERFORM inventory_perf.sync_members();
     END IF;
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_depend d
+        WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+          AND d.refobjid = 'inventory_perf.invalidate_cache()'::pg_catalog.regprocedure
+          AND d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
+    ) THEN
+        PERFORM inventory_perf.sync_invalidation();
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION inventory_perf.on_ddl_command_end() IS
-'counts partitions that come to a ledger or go, and marks a ledger stale whose triggers were disabled';
+'counts partitions that come to a ledger or go, marks a ledger stale whose triggers were disabled, and gives parts of tables their invalidation triggers';
 REVOKE ALL ON FUNCTION inventory_perf.on_ddl_command_end() FROM PUBLIC;
 
 CREATE FUNCTION inventory_perf.on_sql_drop() RETURNS event_trigger

@@ -15,8 +15,10 @@ pub mod names;
 pub mod outbox;
 #[allow(dead_code)]
 mod random;
+mod recent;
 #[allow(dead_code)]
 pub mod redis;
+mod rules;
 #[allow(dead_code)]
 pub mod stats;
 #[allow(dead_code)]

@@ -5,10 +5,11 @@
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use std::cell::RefCell;
 
+use super::recent::{Recent, Scope};
 use super::text_array::TextArray;
 use crate::error::Failure;
-use crate::ledger::keys::copy_varlena;
 use crate::ledger::table_writer::TableWriter;
 use crate::shared_memory;
 
@@ -46,46 +47,96 @@ const COLUMNS: [pg_sys::Oid; 11] = [
     pg_sys::BOOLOID,
 ];
 
+thread_local! {
+    static RECENT: RefCell<Recent> = RefCell::default();
+}
+
 /// Appends a row, and has the worker look at it when the transaction has committed.
 pub fn append(invalidation: &Invalidation) -> Result<(), Failure> {
-    // SAFETY: reads the clock.
-    let now = unsafe { pg_sys::GetCurrentTimestamp() };
-    let (mut values, mut nulls) = (
-        [pg_sys::Datum::from(0); COLUMNS.len()],
-        [false; COLUMNS.len()],
-    );
-    let texts = [
-        &invalidation.keys,
-        &invalidation.tags,
-        &invalidation.patterns,
-        &invalidation.tag_patterns,
-        &invalidation.channels,
-    ];
-    values[0] = now.into();
+    let outbox = relation()?;
+    let (row, places) = invalidation.to_bytes(outbox);
+    let scope = scope();
+    if RECENT.with_borrow_mut(|recent| recent.is_repeated(scope, &row)) {
+        return Ok(());
+    }
+    let mut values = [pg_sys::Datum::from(0); COLUMNS.len()];
+    let mut nulls = [false; COLUMNS.len()];
+    // SAFETY: reads the clock; the copy lives as long as the current memory context, and each of
+    // its places is where a complete varlena begins, aligned as PostgreSQL aligns arrays.
+    unsafe {
+        values[0] = pg_sys::GetCurrentTimestamp().into();
+        let arrays = pg_sys::palloc(row.len()).cast::<u8>();
+        std::ptr::copy_nonoverlapping(row.as_ptr(), arrays, row.len());
+        for (value, place) in values[3..8].iter_mut().zip(places) {
+            *value = pg_sys::Datum::from(arrays.add(place));
+        }
+    }
     nulls[1] = invalidation.relation.is_none();
     values[1] = invalidation.relation.unwrap_or(pg_sys::InvalidOid).into();
     nulls[2] = invalidation.operation.is_none();
     values[2] = invalidation.operation.into_datum().unwrap_or(0.into());
-    let mut varlena = Vec::new();
-    for (value, texts) in values[3..8].iter_mut().zip(texts) {
-        varlena.clear();
-        texts.write(&mut varlena);
-        // SAFETY: write() makes a complete varlena.
-        *value = unsafe { copy_varlena(&varlena) };
-    }
     let changes = invalidation.changes.clone().map(pgrx::JsonB);
     nulls[8] = changes.is_none();
     values[8] = changes.into_datum().unwrap_or(0.into());
     values[9] = invalidation.flush.into();
     values[10] = invalidation.broadened.into();
     // SAFETY: one datum of the right type for each column.
-    unsafe { insert(&mut values, &mut nulls) }?;
+    unsafe { insert(outbox, &mut values, &mut nulls) }?;
     shared_memory::wake_at_commit();
     Ok(())
 }
 
-unsafe fn insert(values: &mut [pg_sys::Datum], nulls: &mut [bool]) -> Result<(), Failure> {
-    let outbox = relation()?;
+/// How many rows a trigger that is fired for each row has written in this transaction, the one that
+/// is to come included.
+pub fn count_row(trigger: pg_sys::Oid) -> usize {
+    let scope = scope();
+    RECENT.with_borrow_mut(|recent| recent.count(scope, trigger.to_u32()))
+}
+
+/// This transaction, which writes anyway.
+fn scope() -> Scope {
+    // SAFETY: the first assigns a transaction ID unless there is one, the second reads a variable.
+    unsafe {
+        (
+            pg_sys::GetTopFullTransactionId().value,
+            pg_sys::GetCurrentSubTransactionId(),
+        )
+    }
+}
+
+impl Invalidation {
+    /// The five arrays, and where each begins; then whatever else tells one row from another.
+    fn to_bytes(&self, outbox: pg_sys::Oid) -> (Vec<u8>, [usize; 5]) {
+        let mut bytes = Vec::with_capacity(256);
+        let arrays = [
+            &self.keys,
+            &self.tags,
+            &self.patterns,
+            &self.tag_patterns,
+            &self.channels,
+        ];
+        let places = arrays.map(|array| {
+            let place = bytes.len();
+            array.write(&mut bytes);
+            place
+        });
+        let relation = self.relation.unwrap_or(pg_sys::InvalidOid);
+        bytes.extend_from_slice(&relation.to_u32().to_ne_bytes());
+        bytes.extend_from_slice(&outbox.to_u32().to_ne_bytes());
+        bytes.extend([u8::from(self.flush), u8::from(self.broadened)]);
+        bytes.extend_from_slice(self.operation.unwrap_or_default().as_bytes());
+        if let Some(changes) = &self.changes {
+            bytes.extend_from_slice(changes.to_string().as_bytes());
+        }
+        (bytes, places)
+    }
+}
+
+unsafe fn insert(
+    outbox: pg_sys::Oid,
+    values: &mut [pg_sys::Datum],
+    nulls: &mut [bool],
+) -> Result<(), Failure> {
     // SAFETY: the relation stays open for the calls, its columns are compared with the datums, and
     // its lock stays until the transaction ends. After an error PostgreSQL closes it.
     unsafe {

@@ -121,6 +121,10 @@ unsafe fn changed(trigger: &pg_sys::TriggerData, plan: &Plan) -> Result<(), Fail
         if operation == Operation::Truncate {
             rows.all();
         } else if trigger.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0 {
+            if outbox::count_row((*trigger.tg_trigger).tgoid) > limit {
+                // Further rows say the same, and that only once.
+                rows.all();
+            }
             // An UPDATE has the old row here and the new one in the other slot.
             match operation {
                 Operation::Update => rows.pair(trigger.tg_trigslot, trigger.tg_newslot),

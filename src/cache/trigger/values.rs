@@ -14,7 +14,7 @@ pub enum Format {
     Bool,
     Text,
     Uuid,
-    Date(pg_sys::Oid),
+    Date,
     /// By the type's output function.
     Other(pg_sys::Oid),
 }
@@ -35,14 +35,14 @@ impl Format {
             pg_sys::BOOLOID => Self::Bool,
             pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID => Self::Text,
             pg_sys::UUIDOID => Self::Uuid,
-            pg_sys::DATEOID => Self::Date(output),
+            pg_sys::DATEOID => Self::Date,
             _ => Self::Other(output),
         }
     }
 
     /// Whether writing a value may take memory of the current context.
     pub fn allocates(self) -> bool {
-        matches!(self, Self::Text | Self::Date(_) | Self::Other(_))
+        matches!(self, Self::Text | Self::Other(_))
     }
 }
 
@@ -73,8 +73,6 @@ pub fn depends_on_settings(type_oid: pg_sys::Oid) -> bool {
                 | pg_sys::MACADDROID
                 | pg_sys::JSONOID
                 | pg_sys::JSONBOID
-                // Days of an ordinary date are written here; others are the same in any style but
-                // for their order.
                 | pg_sys::DATEOID
         )
 }
@@ -104,12 +102,7 @@ pub unsafe fn write(text: &mut Vec<u8>, format: Format, datum: pg_sys::Datum) {
         Format::Uuid => unsafe {
             write_uuid(text, &*datum.cast_mut_ptr::<[u8; 16]>());
         },
-        Format::Date(output) => {
-            if !write_date(text, datum.value() as i32) {
-                // SAFETY: the output function of the datum's type.
-                unsafe { write_by_function(text, output, datum) }
-            }
-        }
+        Format::Date => write_date(text, datum.value() as i32),
         // SAFETY: the output function of the datum's type.
         Format::Other(output) => unsafe { write_by_function(text, output, datum) },
     }
@@ -153,27 +146,36 @@ fn write_uuid(text: &mut Vec<u8>, uuid: &[u8; 16]) {
     }
 }
 
-/// The first and the last day with a year of four digits.
-const FOUR_DIGITS: std::ops::RangeInclusive<i32> = -730_119..=2_921_939;
+/// As the ISO style writes days.
+fn write_date(text: &mut Vec<u8>, day: i32) {
+    match day {
+        i32::MIN => return text.extend_from_slice(b"-infinity"),
+        i32::MAX => return text.extend_from_slice(b"infinity"),
+        _ => {}
+    }
+    let (Month(months), day_of_month) = Month::of_day(day);
+    let (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
+    // The year before the year 1 is 1 BC.
+    let of_era = if year > 0 { year } else { 1 - year };
+    write_padded(text, of_era, 4);
+    text.push(b'-');
+    write_padded(text, month, 2);
+    text.push(b'-');
+    write_padded(text, i32::from(day_of_month), 2);
+    if year <= 0 {
+        text.extend_from_slice(b" BC");
+    }
+}
 
-/// Says whether the day could be written.
-fn write_date(text: &mut Vec<u8>, day: i32) -> bool {
-    if !FOUR_DIGITS.contains(&day) {
-        return false;
+fn write_padded(text: &mut Vec<u8>, number: i32, width: u32) {
+    let mut divisor = 10_i32.pow(width - 1);
+    while number / divisor >= 10 {
+        divisor *= 10;
     }
-    let (Month(months), day) = Month::of_day(day);
-    let (year, month) = (months / 12, months % 12 + 1);
-    for (number, width) in [(year, 4), (month, 2), (i32::from(day), 2)] {
-        if width == 2 {
-            text.push(b'-');
-        }
-        let mut divisor = 10_i32.pow(width - 1);
-        while divisor > 0 {
-            text.push(b'0' + (number / divisor % 10) as u8);
-            divisor /= 10;
-        }
+    while divisor > 0 {
+        text.push(b'0' + (number / divisor % 10) as u8);
+        divisor /= 10;
     }
-    true
 }
 
 /// Whether two values of one column have the same image. Those that do not may still be equal.
@@ -238,22 +240,21 @@ mod unit {
     }
 
     #[test]
-    fn days_are_written_with_four_digits_of_the_year() {
+    fn days_are_written_as_the_iso_style_does() {
         for (day, expected) in [
             (0, "2000-01-01"),
             (8_825, "2024-02-29"),
-            (*FOUR_DIGITS.start(), "0001-01-01"),
-            (*FOUR_DIGITS.end(), "9999-12-31"),
+            (-730_119, "0001-01-01"),
+            (-730_120, "0001-12-31 BC"),
+            (-746_395, "0045-06-10 BC"),
+            (2_921_939, "9999-12-31"),
+            (2_921_940, "10000-01-01"),
+            (2_145_031_948, "5874897-12-31"),
+            (-2_451_545, "4714-11-24 BC"),
+            (i32::MAX, "infinity"),
+            (i32::MIN, "-infinity"),
         ] {
-            assert_eq!(written(|text| assert!(write_date(text, day))), expected);
-        }
-        for day in [
-            *FOUR_DIGITS.start() - 1,
-            *FOUR_DIGITS.end() + 1,
-            i32::MAX,
-            i32::MIN,
-        ] {
-            assert!(!write_date(&mut Vec::new(), day));
+            assert_eq!(written(|text| write_date(text, day)), expected);
         }
     }
 }

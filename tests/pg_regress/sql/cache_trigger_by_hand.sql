@@ -105,3 +105,29 @@ INSERT INTO plain VALUES (3, 'a');
 ALTER TABLE plain DROP COLUMN "A" CASCADE;
 INSERT INTO plain VALUES (4);
 TABLE told;
+TRUNCATE inventory_perf.cache_outbox;
+-- a transaction says the same once, but for what a savepoint undoes
+CREATE TABLE same (id int, a text);
+CREATE TRIGGER same AFTER INSERT ON same REFERENCING NEW TABLE AS n FOR EACH STATEMENT
+    EXECUTE FUNCTION inventory_perf.invalidate_cache('same:{a}');
+BEGIN;
+INSERT INTO same VALUES (1, 'a');
+INSERT INTO same VALUES (2, 'a');
+SAVEPOINT s;
+INSERT INTO same VALUES (3, 'a');
+INSERT INTO same VALUES (4, 'b');
+ROLLBACK TO s;
+INSERT INTO same VALUES (5, 'b');
+RELEASE s;
+INSERT INTO same VALUES (6, 'b');
+COMMIT;
+INSERT INTO same VALUES (7, 'a');
+SELECT keys FROM told;
+TRUNCATE inventory_perf.cache_outbox;
+-- so a long statement with a trigger for each row stays bounded, too
+CREATE TRIGGER same_rows AFTER UPDATE OR DELETE ON same
+    FOR EACH ROW EXECUTE FUNCTION inventory_perf.invalidate_cache('same:{id}', 'tag:same:{a}', 'tag:same');
+SET inventory_perf.outbox_keys_limit = 4;
+UPDATE same SET a = 'c';
+DELETE FROM same;
+TABLE told;
