@@ -54,7 +54,16 @@ extension_sql_file!(
     name = "cache",
     requires = ["maintenance"]
 );
-extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["cache"]);
+extension_sql_file!(
+    "../sql/cached_query.sql",
+    name = "cached_query",
+    requires = ["cache"]
+);
+extension_sql_file!(
+    "../sql/worker.sql",
+    name = "worker",
+    requires = ["cached_query"]
+);
 extension_sql_file!(
     "../sql/advisor.sql",
     name = "advisor",

@@ -1,0 +1,95 @@
+//! The rows that a call returns.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::ffi::{CStr, c_char};
+
+use crate::error::Failure;
+
+/// A tuple store with one jsonb column, which spills to disk past work_mem.
+pub struct Rows {
+    store: *mut pg_sys::Tuplestorestate,
+    columns: pg_sys::TupleDesc,
+    /// Emptied after every row.
+    per_row: pg_sys::MemoryContext,
+}
+
+impl Rows {
+    /// Makes a tuple store the result of the call.
+    ///
+    /// # Safety
+    /// `call` is the current call of a function that is declared SETOF jsonb.
+    pub unsafe fn of_call(call: pg_sys::FunctionCallInfo) -> Result<Self, Failure> {
+        // SAFETY: a caller that takes a set says so with a ReturnSetInfo. Tuple store and
+        // descriptor live in the context of the calling query.
+        unsafe {
+            let info = (*call).resultinfo.cast::<pg_sys::ReturnSetInfo>();
+            let materialize = pg_sys::SetFunctionReturnMode::SFRM_Materialize as i32;
+            if info.is_null()
+                || (*info).type_ != pg_sys::NodeTag::T_ReturnSetInfo
+                || (*info).allowedModes & materialize == 0
+            {
+                return Err(Failure::new(
+                    PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                    "set-returning function called in a context that cannot take a set",
+                )
+                .hint("Call it in the FROM clause."));
+            }
+            let per_row = pg_sys::AllocSetContextCreateInternal(
+                pg_sys::CurrentMemoryContext,
+                c"inventory_perf returned row".as_ptr(),
+                0,
+                8 * 1024,
+                8 * 1024 * 1024,
+            );
+            let previous = pg_sys::MemoryContextSwitchTo((*(*info).econtext).ecxt_per_query_memory);
+            let columns = pg_sys::CreateTemplateTupleDesc(1);
+            pg_sys::TupleDescInitEntry(
+                columns,
+                1,
+                c"cached_query".as_ptr(),
+                pg_sys::JSONBOID,
+                -1,
+                0,
+            );
+            let random_access = (*info).allowedModes
+                & pg_sys::SetFunctionReturnMode::SFRM_Materialize_Random as i32;
+            let store = pg_sys::tuplestore_begin_heap(random_access != 0, false, pg_sys::work_mem);
+            (*info).returnMode = pg_sys::SetFunctionReturnMode::SFRM_Materialize;
+            (*info).setResult = store;
+            (*info).setDesc = columns;
+            pg_sys::MemoryContextSwitchTo(previous);
+            Ok(Self {
+                store,
+                columns,
+                per_row,
+            })
+        }
+    }
+
+    /// Adds a row that the query gave.
+    pub fn add(&mut self, json: &CStr) {
+        // SAFETY: the store copies the value before the context is emptied.
+        unsafe {
+            let previous = pg_sys::MemoryContextSwitchTo(self.per_row);
+            let mut value = jsonb(json.as_ptr());
+            let mut is_null = false;
+            pg_sys::tuplestore_putvalues(self.store, self.columns, &mut value, &mut is_null);
+            pg_sys::MemoryContextSwitchTo(previous);
+            pg_sys::MemoryContextReset(self.per_row);
+        }
+    }
+}
+
+/// # Safety
+/// A C string; the value lives in the current memory context.
+unsafe fn jsonb(json: *const c_char) -> pg_sys::Datum {
+    // SAFETY: jsonb_in() takes one C string.
+    unsafe {
+        pg_sys::OidFunctionCall1Coll(
+            pg_sys::Oid::from(pg_sys::F_JSONB_IN),
+            pg_sys::InvalidOid,
+            pg_sys::Datum::from(json),
+        )
+    }
+}
