@@ -13,7 +13,6 @@ pub mod matching;
 #[allow(dead_code)]
 pub mod names;
 pub mod outbox;
-#[allow(dead_code)] // what filling needs comes with the entries
 mod query;
 #[allow(dead_code)]
 mod random;

@@ -1,10 +1,12 @@
 //! Every setting of the extension.
 
+mod queries;
 mod worker;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use std::ffi::CString;
 
+pub use queries::{CACHE_TTL_JITTER, cache_fill_wait};
 pub use worker::*;
 
 /// Pending deltas that one fold statement takes at most, in rows.
@@ -60,6 +62,7 @@ pub static CACHE_MAX_ENTRY_SIZE: GucSetting<i32> = GucSetting::<i32>::new(8 * 10
 pub static CACHE_TABLE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
 
 pub fn register() {
+    queries::register();
     worker::register();
     GucRegistry::define_int_guc(
         c"inventory_perf.fold_batch",

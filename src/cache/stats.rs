@@ -25,10 +25,12 @@ pub enum Miss {
     Disabled,
     Error,
     Corrupt,
+    /// A query whose rows may not be kept.
+    NotCacheable,
 }
 
 impl Miss {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Absent,
         Self::Stale,
         Self::Expired,
@@ -42,6 +44,7 @@ impl Miss {
         Self::Disabled,
         Self::Error,
         Self::Corrupt,
+        Self::NotCacheable,
     ];
 }
 

@@ -337,6 +337,13 @@ fn obstacle(
             tags_help: true,
         });
     }
+    if tables.is_empty() {
+        return Some(Obstacle {
+            what: "it reads no table".into(),
+            hint: None,
+            tags_help: true,
+        });
+    }
     let table = tables.iter().find(|table| !table.is_watched)?;
     let name = relation_name(table.root);
     let hint = if relations.contains(&table.root) && table.root.to_u32() < 16384 {

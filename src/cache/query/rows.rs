@@ -2,9 +2,12 @@
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::ffi::{CStr, c_char};
+use serde_json::value::RawValue;
+use std::ffi::{CStr, CString, c_char};
+use std::panic::AssertUnwindSafe;
 
 use crate::error::Failure;
+use crate::ledger::capture::check_interrupts;
 
 /// A tuple store with one jsonb column, which spills to disk past work_mem.
 pub struct Rows {
@@ -65,6 +68,40 @@ impl Rows {
                 per_row,
             })
         }
+    }
+
+    /// Adds the rows of a JSON array. False, and nothing is added, if that is not what it is.
+    pub fn add_all(&mut self, json: &str) -> bool {
+        let Ok(rows) = serde_json::from_str::<Vec<&RawValue>>(json) else {
+            return false;
+        };
+        let store = self.store;
+        // jsonb_in() may refuse what is JSON elsewhere, and only somebody else's hand can have put
+        // it there. It holds nothing that an error would leave behind.
+        PgTryBuilder::new(AssertUnwindSafe(|| {
+            for row in rows {
+                check_interrupts();
+                let Ok(row) = CString::new(row.get()) else {
+                    return false;
+                };
+                self.add(&row);
+            }
+            true
+        }))
+        .catch_when(PgSqlErrorCode::ERRCODE_UNTRANSLATABLE_CHARACTER, |_| false)
+        .catch_when(PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, |_| {
+            false
+        })
+        .catch_when(PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION, |_| {
+            false
+        })
+        .catch_when(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, |_| false)
+        .execute()
+            || {
+                // SAFETY: the call's own store.
+                unsafe { pg_sys::tuplestore_clear(store) };
+                false
+            }
     }
 
     /// Adds a row that the query gave.

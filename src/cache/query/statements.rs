@@ -26,6 +26,11 @@ thread_local! {
 }
 
 impl Prepared {
+    /// Whether its names still mean what they meant when it was prepared.
+    pub fn is_current(&self) -> bool {
+        self.statement.is_valid() && self.names == NAMES.get()
+    }
+
     /// What the plan depends on; read anew only if it is another plan.
     pub fn dependencies(&self, plan: &Plan) -> Result<Rc<Dependencies>, Failure> {
         let known = self.dependencies.borrow().clone();
@@ -51,7 +56,7 @@ pub fn prepare(query: &str) -> Result<Rc<Prepared>, Failure> {
             .iter()
             .rposition(|known| known.statement.text().to_bytes() == query.as_bytes())?;
         let known = statements.remove(position);
-        (known.statement.is_valid() && known.names == NAMES.get()).then(|| {
+        known.is_current().then(|| {
             statements.push(known.clone());
             known
         })
