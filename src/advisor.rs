@@ -8,6 +8,7 @@
 //! | [`analysis`] | what a statement asks of its tables |
 //! | [`facts`] | what catalogs and statistics say of a table |
 //! | [`candidates`] | which indexes could help a statement |
+//! | [`drops`] | indexes that cost more than they give |
 
 #[allow(dead_code)]
 pub mod analysis;
@@ -15,6 +16,7 @@ pub mod analysis;
 mod attempt;
 #[allow(dead_code)]
 pub mod candidates;
+pub mod drops;
 #[allow(dead_code)]
 pub mod facts;
 #[allow(dead_code)]

@@ -56,10 +56,7 @@ pub fn gather(
     texts: Option<Vec<Option<String>>>,
     relations: Option<&[pg_sys::Oid]>,
 ) -> Result<Workload, Failure> {
-    let scope = Scope::load(relations)?;
-    for relation in relations.unwrap_or_default() {
-        check_relation(*relation, &scope)?;
-    }
+    let scope = check_relations(relations)?;
     let (given, source) = match texts {
         Some(texts) => (given(texts), Source::Argument),
         None => (statistics::read()?, Source::Statistics),
@@ -97,7 +94,24 @@ fn given(texts: Vec<Option<String>>) -> Vec<Given> {
         .collect()
 }
 
+/// Which relations advice is for; an error for one that no index can be advised for.
+pub fn check_relations(relations: Option<&[pg_sys::Oid]>) -> Result<Scope, Failure> {
+    let scope = Scope::load(relations)?;
+    for relation in relations.unwrap_or_default() {
+        check_relation(*relation, &scope)?;
+    }
+    Ok(scope)
+}
+
 fn check_relation(relation: pg_sys::Oid, scope: &Scope) -> Result<(), Failure> {
+    // SAFETY: a catalog look-up that gives 0 for what does not exist.
+    if unsafe { pg_sys::get_rel_relkind(relation) } == 0 {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
+            format!("relation with OID {} does not exist", relation.to_u32()),
+        )
+        .hint("Pass tables that exist."));
+    }
     let what = match scope.standing(relation) {
         Standing::Eligible => return Ok(()),
         Standing::System => "a system relation",
