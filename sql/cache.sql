@@ -103,3 +103,39 @@ CREATE UNLOGGED TABLE inventory_perf.cache_state (
 );
 COMMENT ON TABLE inventory_perf.cache_state IS
 'internal to inventory_perf: the epoch that entries of the cache must belong to; no row, no cached answer';
+
+-- Values under keys
+
+CREATE FUNCTION inventory_perf.cache_get(key text) RETURNS jsonb
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cache_get_wrapper';
+COMMENT ON FUNCTION inventory_perf.cache_get(text) IS
+'the value that the cache has under the key, never older than what this snapshot sees; null if there is none or the cache cannot be asked. Errors: 22004 a null key, 22023 an empty, too long or reserved one';
+REVOKE ALL ON FUNCTION inventory_perf.cache_get(text) FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.cache_get_many(keys text[]) RETURNS TABLE (key text, value jsonb)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cache_get_many_wrapper';
+COMMENT ON FUNCTION inventory_perf.cache_get_many(text[]) IS
+'what cache_get() returns, for each of the keys and in their order, in one call to the store. Errors as cache_get()';
+REVOKE ALL ON FUNCTION inventory_perf.cache_get_many(text[]) FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.cache_exists(key text) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cache_exists_wrapper';
+COMMENT ON FUNCTION inventory_perf.cache_exists(text) IS
+'whether cache_get() would find a value. Errors as cache_get()';
+REVOKE ALL ON FUNCTION inventory_perf.cache_exists(text) FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.cache_set(
+    key text, value jsonb, ttl interval DEFAULT '60 s', tags text[] DEFAULT '{}'
+) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cache_set_wrapper';
+COMMENT ON FUNCTION inventory_perf.cache_set(text, jsonb, interval, text[]) IS
+'stores a value until ttl is over, the key or one of the tags is invalidated. The value must come from this statement, or from statements after cache_get() of the same key in this session. False if it was not stored: it may be older than a change, the transaction has written or is not READ COMMITTED, or the cache cannot be asked. Errors: 22004 a null argument, 22023 a bad key, tag or ttl';
+REVOKE ALL ON FUNCTION inventory_perf.cache_set(text, jsonb, interval, text[]) FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.cache_set_many(
+    entries jsonb, ttl interval DEFAULT '60 s', tags text[] DEFAULT '{}'
+) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cache_set_many_wrapper';
+COMMENT ON FUNCTION inventory_perf.cache_set_many(jsonb, interval, text[]) IS
+'does what cache_set() does for every key and value of an object, in the same number of calls to the store; returns how many were stored. Errors as cache_set()';
+REVOKE ALL ON FUNCTION inventory_perf.cache_set_many(jsonb, interval, text[]) FROM PUBLIC;

@@ -7,7 +7,9 @@ pub mod delivery;
 #[allow(dead_code)]
 pub mod entry;
 pub mod events;
+mod functions;
 mod invalidate;
+mod kv;
 #[allow(dead_code)]
 pub mod matching;
 #[allow(dead_code)]

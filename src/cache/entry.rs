@@ -1,7 +1,7 @@
 //! The format of entries, version 1: `IPC1 {header}\n<payload>`. Other programs read it:
 //! docs/cache-protocol.md. Whatever is not that is no entry, and never an error.
 
-mod json;
+pub mod json;
 mod msgpack;
 
 use serde::{Deserialize, Serialize};

@@ -229,14 +229,14 @@ impl Store for RedisStore {
     fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered> {
         self.expect(SMALL_REPLY);
         let mut pipeline = redis::pipe();
-        pipeline.cmd("GET").arg(self.names.epoch());
         pipeline
             .cmd("EVAL")
             .arg(scripts::ADVANCE_DELIVERED)
-            .arg(1)
+            .arg(2)
+            .arg(self.names.epoch())
             .arg(self.names.delivered())
-            .arg(delivery.completed)
-            .arg(delivery.epoch);
+            .arg(delivery.epoch)
+            .arg(delivery.completed);
         let stamps = delivery.stamps.chunks(UNLINK_NAMES);
         for names in stamps {
             pipeline.cmd("UNLINK");

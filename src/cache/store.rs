@@ -4,12 +4,13 @@ use pgrx::guc::GucSetting;
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::breaker::{self, Permit};
 use super::names::{EntryName, Names, PatternKind, StampName};
 use super::redis::RedisStore;
 use super::redis::connection::{self, Target};
+use super::stats;
 use super::table_store::TableStore;
 use crate::{settings, shared_memory};
 
@@ -192,6 +193,7 @@ pub trait Store {
 
 thread_local! {
     static REDIS: RefCell<Option<RedisStore>> = const { RefCell::new(None) };
+    static LAST_ERROR: RefCell<Option<StoreError>> = const { RefCell::new(None) };
 }
 
 /// Whether a Redis is configured. Else entries are in tables.
@@ -215,10 +217,15 @@ pub fn call_always<R>(work: impl FnOnce(&mut dyn Store) -> Result<R>) -> Result<
     if !is_redis() {
         return work(&mut TableStore);
     }
+    let started = Instant::now();
     let result = call_redis(work);
+    stats::time(started.elapsed());
     match &result {
         Ok(_) => breaker::succeeded(),
-        Err(_) => breaker::failed(),
+        Err(error) => {
+            breaker::failed();
+            LAST_ERROR.set(Some(error.clone()));
+        }
     }
     result
 }
@@ -236,6 +243,11 @@ fn call_redis<R>(work: impl FnOnce(&mut dyn Store) -> Result<R>) -> Result<R> {
         REDIS.set(Some(store));
     }
     result
+}
+
+/// Why the last call of this session failed that did.
+pub fn last_error() -> Option<StoreError> {
+    LAST_ERROR.with_borrow(Clone::clone)
 }
 
 /// Ends the connection of this process to Redis, if there is one.

@@ -47,6 +47,23 @@ impl Moment {
     }
 }
 
+/// Whether the stamp is there since before anything that the moment does not see was delivered: so
+/// whatever the moment does not see removes it. Stamps of an earlier epoch are: when the present
+/// one was recorded, everything before had been committed.
+pub fn is_since(stamp: &str, epoch: &str, moment: Moment) -> bool {
+    let mut parts = stamp.splitn(3, ':').skip(1);
+    let (Some(made), Some(made_in)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    // a stamp in a table says which transaction made it, one in Redis how far was delivered
+    match made.strip_prefix('x') {
+        Some(transaction) => transaction.parse().is_ok_and(|id: u64| id < moment.xmin),
+        None => made
+            .parse()
+            .is_ok_and(|count: u64| made_in != epoch || count <= moment.completed),
+    }
+}
+
 impl Admission {
     /// Whether the server that answered is the confirmed one with the data it was confirmed with.
     pub fn check_server(&self, run_id: &str, epoch: Option<&str>) -> Result<(), Miss> {
@@ -199,4 +216,31 @@ fn undelivered(keys: &[String], tags: &[String]) -> Result<Vec<Row>, Failure> {
             Ok(rows)
         })
     })
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_stamp_must_be_older_than_the_value() {
+        let moment = Moment {
+            completed: 10,
+            xmin: 1_000,
+        };
+        for (stamp, expected) in [
+            ("ab:10:e", true),
+            ("ab:11:e", false),
+            ("ab:11:earlier", true),
+            ("ab:", false),
+            ("ab:x:e", false),
+            ("ab", false),
+            ("", false),
+            ("ab:x999:e", true),
+            ("ab:x1000:e", false),
+            ("ab:-1:e", false),
+        ] {
+            assert_eq!(is_since(stamp, "e", moment), expected, "{stamp}");
+        }
+    }
 }

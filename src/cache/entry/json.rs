@@ -234,6 +234,25 @@ pub fn is_number(text: &str) -> bool {
         && exponent.is_none_or(exponent_fits)
 }
 
+/// Keys and values of an object, as texts. None for anything else.
+pub fn members(text: &str) -> Option<Vec<(String, &str)>> {
+    let mut tokens = Tokens::new(text);
+    if tokens.next() != Some(Token::BeginObject) {
+        return None;
+    }
+    let mut members = Vec::new();
+    while let Some(Token::String(key)) = tokens.next() {
+        let start = tokens.position;
+        tokens.next()?;
+        while tokens.open.len() > 1 {
+            tokens.next()?;
+        }
+        let key = serde_json::from_str(key).ok()?;
+        members.push((key, text[start..tokens.position].trim()));
+    }
+    tokens.is_complete().then_some(members)
+}
+
 pub fn is_valid(text: &str) -> bool {
     let mut tokens = Tokens::new(text);
     while tokens.next().is_some() {}
@@ -287,6 +306,19 @@ mod unit {
         ] {
             assert!(!is_valid(text), "{text}");
         }
+    }
+
+    #[test]
+    fn an_object_has_members() {
+        let members = members(r#"{"a": 1.50, "b\n": {"c": [1]}, "": "x"}"#).expect("an object");
+        let expected = [("a", "1.50"), ("b\n", r#"{"c": [1]}"#), ("", "\"x\"")];
+        assert_eq!(
+            members,
+            expected.map(|(key, value)| (key.to_owned(), value))
+        );
+        assert_eq!(super::members("{}"), Some(vec![]));
+        assert_eq!(super::members("[1]"), None);
+        assert_eq!(super::members("{\"a\": 1"), None);
     }
 
     #[test]

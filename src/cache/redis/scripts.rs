@@ -18,7 +18,8 @@ local delivered = redis.call('GET', KEYS[1]) or ''
 local stamps = {}
 for i = 2, #KEYS do
     local stamp = redis.call('GET', KEYS[i])
-    if stamp then
+    -- one that does not say since when it exists is of little use
+    if stamp and string.find(stamp, '^%x+:%d+:') then
         if redis.call('PTTL', KEYS[i]) < ARGV[1] / 2 then
             redis.call('PEXPIRE', KEYS[i], ARGV[1])
         end
@@ -90,18 +91,21 @@ redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return 1
 ";
 
-/// KEYS: delivered; ARGV: count, epoch. Deliverers may overtake each other: the largest count of an
-/// epoch stays.
+/// KEYS: epoch, delivered; ARGV: epoch, count. Deliverers may overtake each other: the largest count
+/// of an epoch stays. Returns the epoch, or nothing if how far it was delivered is lost.
 pub const ADVANCE_DELIVERED: &str = r"
-local present = redis.call('GET', KEYS[1])
-if present then
-    local count, epoch = string.match(present, '^(%d+):(.*)$')
-    if epoch == ARGV[2] and tonumber(count) >= tonumber(ARGV[1]) then
-        return 0
-    end
+local epoch = redis.call('GET', KEYS[1])
+if epoch ~= ARGV[1] then
+    return epoch
 end
-redis.call('SET', KEYS[1], ARGV[1] .. ':' .. ARGV[2])
-return 1
+local count, since = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+):(.*)$')
+if since ~= epoch then
+    return false
+end
+if tonumber(count) < tonumber(ARGV[2]) then
+    redis.call('SET', KEYS[2], ARGV[2] .. ':' .. epoch)
+end
+return epoch
 ";
 
 impl Scripts {
