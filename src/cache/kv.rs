@@ -247,7 +247,7 @@ fn prepare(
     let moment = MEMORY.with_borrow(|memory| match memory.missed.get(key) {
         None => Some(admission.moment),
         Some(missed) => (missed.epoch.as_deref() == Some(admission.epoch.as_str()))
-            .then(|| admission.moment.earliest(missed.moment)),
+            .then(|| admission.moment.min(missed.moment)),
     })?;
     let is_since = |stamp: &str| validity::is_since(stamp, &admission.epoch, moment);
     if !stamps.iter().all(|(_, stamp)| is_since(stamp)) {
@@ -293,10 +293,7 @@ mod unit {
 
     #[test]
     fn the_oldest_miss_is_forgotten_first() {
-        let moment = Moment {
-            completed: 1,
-            xmin: 1,
-        };
+        let moment = Moment(1);
         let mut memory = Memory::default();
         for number in 0..REMEMBERED {
             memory.remember(&number.to_string(), moment, None);

@@ -77,7 +77,7 @@ impl Names {
         format!("{}lease", self.own)
     }
 
-    /// How far invalidations are delivered: `<completion count>:<epoch>`.
+    /// How far invalidations are delivered: `<transaction number>:<epoch>`.
     pub fn delivered(&self) -> String {
         format!("{}delivered", self.own)
     }

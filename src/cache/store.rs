@@ -106,8 +106,8 @@ pub struct StoredEntry {
 #[derive(Debug, Default)]
 pub struct Delivery<'a> {
     pub epoch: &'a str,
-    /// `completion_count` of the snapshot that the batch was read with: every invalidation in it
-    /// was committed at that count or before.
+    /// A transaction number above every transaction whose invalidations are in the batch:
+    /// `validity::upper_bound` after it was read.
     pub completed: u64,
     pub stamps: &'a [StampName],
     pub entries: &'a [EntryName],
@@ -169,8 +169,8 @@ pub trait Store {
     /// Removes the stamps, then the entries, then publishes.
     fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered>;
 
-    /// Makes everything stored so far invalid. `completed` as in a delivery: at least the count of
-    /// every invalidation that was delivered or given up before.
+    /// Makes everything stored so far invalid. `completed` as in a delivery: above all that was
+    /// delivered or given up before.
     fn set_epoch(&mut self, epoch: &str, completed: u64) -> Result<()>;
 
     /// The epoch key and the run of the server, to compare with what is recorded.

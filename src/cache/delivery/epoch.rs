@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 use super::{as_owner, call, is_true};
 use crate::cache::random;
 use crate::cache::store;
+use crate::cache::validity;
 use crate::error::Failure;
 use crate::settings;
 
@@ -96,10 +97,9 @@ fn lock() -> Result<(), Failure> {
     .hint("Try again when its transaction has ended."))
 }
 
-/// An upper bound of the completion counts of all that earlier statements saw committed.
+/// A transaction number above all that earlier statements saw committed.
 pub fn completed() -> u64 {
-    // SAFETY: the snapshot is static and only looked at.
-    unsafe { (*pg_sys::GetLatestSnapshot()).snapXactCompletionCount }
+    validity::upper_bound().0
 }
 
 /// Tells applications that read the store themselves that they may go on doing so, unless

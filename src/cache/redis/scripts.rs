@@ -91,18 +91,18 @@ redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return 1
 ";
 
-/// KEYS: epoch, delivered; ARGV: epoch, count. Deliverers may overtake each other: the largest count
+/// KEYS: epoch, delivered; ARGV: epoch, number. Deliverers may overtake each other: the largest number
 /// of an epoch stays. Returns the epoch, or nothing if how far it was delivered is lost.
 pub const ADVANCE_DELIVERED: &str = r"
 local epoch = redis.call('GET', KEYS[1])
 if epoch ~= ARGV[1] then
     return epoch
 end
-local count, since = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+):(.*)$')
+local number, since = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+):(.*)$')
 if since ~= epoch then
     return false
 end
-if tonumber(count) < tonumber(ARGV[2]) then
+if tonumber(number) < tonumber(ARGV[2]) then
     redis.call('SET', KEYS[2], ARGV[2] .. ':' .. epoch)
 end
 return epoch
