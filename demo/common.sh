@@ -37,10 +37,29 @@ sql() {
         --host "$directory" --username postgres --dbname demo "$@"
 }
 
+# Debian's redis-tools holds the server too, under the name of one of its tools, and starts none
+# by itself.
+start_redis() {
+    local program arguments=(--port 0 --unixsocket "$directory/redis.sock" --save '' --daemonize yes
+        --dir "$directory" --pidfile "$directory/redis.pid" --logfile "$directory/redis.log")
+    program=$(command -v redis-server || command -v redis-check-rdb) ||
+        fail "there is no redis-server" "run: make setup"
+    as_owner bash -c 'exec -a redis-server "$@"' bash "$program" "${arguments[@]}"
+    until redis PING >/dev/null 2>&1; do sleep 0.01; done
+}
+
+redis() { redis-cli -s "$directory/redis.sock" "$@"; }
+
+stop_redis() {
+    [[ -S $directory/redis.sock ]] || return 0
+    redis SHUTDOWN NOSAVE >/dev/null 2>&1 || true
+}
+
 stop_demo() {
     find_demo
     rm -f "$state"
     [[ -n $directory ]] || return 1
+    stop_redis
     local answer=0
     as_owner "$postgres_bin/pg_isready" --quiet --host "$directory" || answer=$?
     # 0 and 1: a server is there. Else the process number in its files may be stale.
