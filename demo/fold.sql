@@ -1,1 +1,2 @@
-SELECT * FROM inventory_perf.populate_daily_stock_snapshots();
+SELECT ledger, pending_rows, date_trunc('second', last_fold) AS last_fold
+FROM inventory_perf.ledgers;
