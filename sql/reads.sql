@@ -39,6 +39,11 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'history_length_wrapper
 COMMENT ON FUNCTION inventory_perf.history_length(date, date) IS
 'number of days from from_date to to_date, both included; error 22004 for a null day, 22023 if from_date is after to_date or a day is infinite';
 
+CREATE FUNCTION inventory_perf.days_between(first integer, last integer) RETURNS SETOF integer
+LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE ROWS 10 AS 'generate_series_int4';
+COMMENT ON FUNCTION inventory_perf.days_between(integer, integer) IS
+'generate_series() for the few days between two movements of a key: PostgreSQL expects a thousand of that one';
+
 CREATE FUNCTION inventory_perf.open_months(ledger regclass, from_date date, to_date date)
 RETURNS SETOF date
 LANGUAGE c STABLE PARALLEL SAFE ROWS 12 AS 'MODULE_PATHNAME', 'open_months_wrapper';

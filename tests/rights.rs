@@ -303,6 +303,7 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
         "check_history",
         "check_ledger",
         "check_period",
+        "days_between",
         "detach_ledger",
         "history_length",
         "ledger_status",

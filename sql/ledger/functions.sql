@@ -153,68 +153,64 @@ RETURNS TABLE ({public_key_definitions}, snapshot_date date, opening_quantity nu
                {value:, opening_value numeric, value_change numeric, closing_value numeric})
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-SELECT {keys h}, h.day,
-       h.opening_quantity + h.running_quantity - h.net_quantity,
-       h.in_quantity, h.out_quantity, h.net_quantity,
-       h.opening_quantity + h.running_quantity, h.move_count
-       {value:, h.opening_value + h.running_value - h.value_change, h.value_change,
-       h.opening_value + h.running_value}
+-- One pass: the movements of each key and day, counted in days from the first of the range on, with
+-- all that was before it on day -1. Each is then repeated for the days until the next one.
+SELECT {keys h}, $1 + h.n,
+       CASE WHEN h.n > h.place THEN h.running_quantity
+            ELSE h.running_quantity - h.net_quantity END,
+       CASE WHEN h.n = h.place THEN h.in_quantity ELSE 0 END,
+       CASE WHEN h.n = h.place THEN h.out_quantity ELSE 0 END,
+       CASE WHEN h.n = h.place THEN h.net_quantity ELSE 0 END,
+       CASE WHEN h.n >= h.place THEN h.running_quantity
+            ELSE h.running_quantity - h.net_quantity END,
+       CASE WHEN h.n = h.place THEN h.move_count ELSE 0 END
+       {value:, CASE WHEN h.n > h.place THEN h.running_value
+            ELSE h.running_value - h.value_change END,
+       CASE WHEN h.n = h.place THEN h.value_change ELSE 0 END,
+       CASE WHEN h.n >= h.place THEN h.running_value
+            ELSE h.running_value - h.value_change END}
 FROM (
-    SELECT {keys k}, g.day, k.opening_quantity,
-           coalesce(s.in_quantity, 0) AS in_quantity,
-           coalesce(s.out_quantity, 0) AS out_quantity,
-           coalesce(s.net_quantity, 0) AS net_quantity,
-           coalesce(s.move_count, 0) AS move_count,
-           coalesce(sum(s.net_quantity) OVER running, 0) AS running_quantity
-           {value:, k.opening_value, coalesce(s.value_change, 0) AS value_change,
-           coalesce(sum(s.value_change) OVER running, 0) AS running_value}
+    SELECT {keys w}, w.place, w.in_quantity, w.out_quantity, w.net_quantity, w.move_count,
+           w.running_quantity {value:, w.value_change, w.running_value},
+           inventory_perf.days_between(
+               CASE WHEN w.previous_place IS NULL THEN 0 ELSE w.place END,
+               coalesce(w.next_place, inventory_perf.history_length($1, $2)) - 1) AS n
     FROM (
-        SELECT {keys e},
-               coalesce(sum(e.quantity) FILTER (WHERE e.day IS NULL OR e.day < $1), 0)
-                   AS opening_quantity
-               {value:, coalesce(sum(e.value) FILTER (WHERE e.day IS NULL OR e.day < $1), 0)
-                   AS opening_value}
+        SELECT {keys s}, s.place, s.in_quantity, s.out_quantity, s.net_quantity, s.move_count,
+               sum(s.net_quantity) OVER running AS running_quantity
+               {value:, s.value_change, sum(s.value_change) OVER running AS running_value},
+               lag(s.place) OVER running AS previous_place,
+               lead(s.place) OVER running AS next_place,
+               inventory_perf.total(s.move_count) OVER (PARTITION BY {keys s}) AS key_count
         FROM (
-            SELECT {keys o}, NULL::date AS day, o.quantity{value:, o.value}, o.move_count
-            FROM {opening_entries} o
-            WHERE o.month = (SELECT inventory_perf.base_month({ledger}, $1))
-            UNION ALL
-            SELECT {keys d}, d.day, d.quantity{value:, d.value}, d.move_count
-            FROM {day_entries} d
-            WHERE d.month = ANY (ARRAY(SELECT inventory_perf.open_months({ledger}, $1, $2)))
-              AND d.day <= $2
-            UNION ALL
-            SELECT {keys p}, p.day, p.quantity{value:, p.value}, p.move_count
-            FROM {pending_entries} p
-            WHERE p.day <= $2
-        ) e
-        GROUP BY {keys e}
-        HAVING inventory_perf.total(e.move_count) <> 0
-    ) k
-    CROSS JOIN (
-        SELECT $1 + n.n AS day
-        FROM generate_series(0, inventory_perf.history_length($1, $2) - 1) AS n(n)
-    ) g
-    LEFT JOIN (
-        SELECT {keys e}, e.day, sum(e.in_quantity) AS in_quantity,
-               sum(e.out_quantity) AS out_quantity, sum(e.quantity) AS net_quantity,
-               inventory_perf.total(e.move_count) AS move_count
-               {value:, sum(e.value) AS value_change}
-        FROM (
-            SELECT {keys d}, d.day, d.in_quantity, d.out_quantity, d.quantity{value:, d.value},
-                   d.move_count
-            FROM {day_entries} d
-            WHERE d.month = ANY (ARRAY(SELECT inventory_perf.open_months({ledger}, $1, $2)))
-              AND d.day >= $1 AND d.day <= $2
-            UNION ALL
-            SELECT {keys p}, p.day, p.in_quantity, p.out_quantity, p.quantity{value:, p.value},
-                   p.move_count
-            FROM {pending_entries} p
-            WHERE p.day >= $1 AND p.day <= $2
-        ) e
-        GROUP BY {keys e}, e.day
-    ) s ON {match s k} AND s.day = g.day
-    WINDOW running AS (PARTITION BY {keys k} ORDER BY g.day)
+            SELECT {keys e}, greatest(e.day - $1, -1) AS place,
+                   sum(e.in_quantity) AS in_quantity, sum(e.out_quantity) AS out_quantity,
+                   sum(e.quantity) AS net_quantity,
+                   inventory_perf.total(e.move_count) AS move_count
+                   {value:, sum(e.value) AS value_change}
+            FROM (
+                SELECT {keys o}, NULL::date AS day, NULL::numeric AS in_quantity,
+                       NULL::numeric AS out_quantity, o.quantity{value:, o.value}, o.move_count
+                FROM {opening_entries} o
+                WHERE o.month = (SELECT inventory_perf.base_month({ledger}, $1))
+                UNION ALL
+                SELECT {keys d}, d.day, d.in_quantity, d.out_quantity, d.quantity{value:, d.value},
+                       d.move_count
+                FROM {day_entries} d
+                WHERE d.month = ANY (ARRAY(SELECT inventory_perf.open_months({ledger}, $1, $2)))
+                  AND d.day <= $2
+                UNION ALL
+                SELECT {keys p}, p.day, p.in_quantity, p.out_quantity, p.quantity{value:, p.value},
+                       p.move_count
+                FROM {pending_entries} p
+                WHERE p.day <= $2
+            ) e
+            WHERE inventory_perf.history_length($1, $2) > 0
+            GROUP BY {keys e}, greatest(e.day - $1, -1)
+        ) s
+        WINDOW running AS (PARTITION BY {keys s} ORDER BY s.place ROWS UNBOUNDED PRECEDING)
+    ) w
+    WHERE w.key_count <> 0
 ) h;
 END;
 COMMENT ON FUNCTION {stock_history}(date, date) IS 'one row per key and every day from from_date to to_date, days without movement included. Error 22004 for a null day, 22023 when from_date is after to_date or a day is infinite';
