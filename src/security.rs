@@ -110,10 +110,14 @@ pub fn with_maintenance_memory<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Runs statements that find the rows they change through indexes. Statistics of a table that
-/// grows in the statement itself would have the planner read all of it for every row.
+/// Runs statements that find the rows they change through indexes, and group rows in the order of
+/// those. Statistics of a table that grows in the statement itself would have the planner read all
+/// of it for every row, or fill hash tables with what it takes for a few rows.
 pub fn by_index<R>(work: impl FnOnce() -> R) -> R {
-    let _restore = enter(None, &[(c"enable_seqscan", "off")]);
+    let _restore = enter(
+        None,
+        &[(c"enable_seqscan", "off"), (c"enable_hashagg", "off")],
+    );
     work()
 }
 

@@ -10,7 +10,7 @@ pub use queries::{CACHE_TTL_JITTER, cache_fill_wait};
 pub use worker::*;
 
 /// Pending deltas that one fold statement takes at most, in rows.
-pub static FOLD_BATCH: GucSetting<i32> = GucSetting::<i32>::new(250_000);
+pub static FOLD_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
 
 /// Memory for the movements that a backfill holds before it spills to disk, in kilobytes.
 pub static BACKFILL_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(512 * 1024);

@@ -23,11 +23,11 @@ fn after(relations: &[pg_sys::Oid], triggers: &[String]) -> Result<(), Failure> 
             forget(&row)?;
             continue;
         }
-        if let Some(part) = row.parts.iter().find(|part| relations.contains(part)) {
-            return Err(part_dropped(&row, *part));
+        if row.parts.iter().any(|part| relations.contains(part)) {
+            return Err(part_dropped(&row));
         }
-        if let Some(member) = row.members.iter().find(|member| relations.contains(member)) {
-            return Err(member_dropped(&row, *member));
+        if row.members.iter().any(|member| relations.contains(member)) {
+            return Err(member_dropped(&row));
         }
         if !triggers.is_empty() {
             mark_if_triggers_went(&row)?;
@@ -85,7 +85,7 @@ fn forget(row: &Row) -> Result<(), Failure> {
     Ok(())
 }
 
-fn part_dropped(row: &Row, _part: pg_sys::Oid) -> Failure {
+fn part_dropped(row: &Row) -> Failure {
     Failure::new(
         PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
         format!("cannot drop a part of attached ledger {}", row.name),
@@ -99,7 +99,7 @@ fn part_dropped(row: &Row, _part: pg_sys::Oid) -> Failure {
     ))
 }
 
-fn member_dropped(row: &Row, _member: pg_sys::Oid) -> Failure {
+fn member_dropped(row: &Row) -> Failure {
     Failure::new(
         PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
         format!("cannot drop a partition of attached ledger {}", row.name),

@@ -3,6 +3,7 @@
 //! Readers add what is pending to what is stored, so when a fold runs only decides how fast they
 //! are, never what they answer. A fold moves rows from one side to the other in one statement.
 
+use pgrx::datum::Date;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -22,38 +23,52 @@ pub struct Folded {
 }
 
 /// Folds what is pending up to `until`, batch by batch. The caller has locked the ledger.
-pub fn fold(ledger: &Ledger, until: Option<pgrx::datum::Date>) -> Result<Folded, Failure> {
+pub fn fold(ledger: &Ledger, until: Option<Date>) -> Result<Folded, Failure> {
     if ledger.state == State::AwaitingBackfill {
         return Ok(Folded::default());
     }
     let folded = security::run_as(ledger.owner, || {
         security::with_maintenance_memory(|| {
-            open_months(ledger, until)?;
-            security::by_index(|| fold_blocks(ledger, until))
+            let opened = open_months(ledger, until)?;
+            let folded = security::by_index(|| fold_blocks(ledger, until, &opened))?;
+            fill_openings(ledger, opened)?;
+            Ok::<_, Failure>(folded)
         })
     })?;
     registry::record_fold(ledger.oid, folded.deltas)?;
     Ok(folded)
 }
 
-/// A month that nothing was folded into yet begins with the balances of the one before it.
-fn open_months(ledger: &Ledger, until: Option<pgrx::datum::Date>) -> Result<(), Failure> {
-    let template = ledger.template();
+/// Opens the months that nothing was folded into yet, for [`fill_openings`] to complete.
+fn open_months(ledger: &Ledger, until: Option<Date>) -> Result<Vec<Date>, Failure> {
+    let open = ledger
+        .template()
+        .fill(include_str!("../../sql/ledger/open_months.sql"));
     Spi::connect_mut(|client| {
-        let wanted = template.fill(include_str!("../../sql/ledger/open_months.sql"));
         let mut months = Vec::new();
-        for row in client.update(&wanted, None, &[until.into()])? {
-            months.extend(row.get::<pgrx::datum::Date>(1)?);
+        for row in client.update(&open, None, &[until.into()])? {
+            months.extend(row.get::<Date>(1)?);
         }
-        let open = template.fill(include_str!("../../sql/ledger/open_month.sql"));
+        Ok(months)
+    })
+}
+
+/// New months begin with the balances that the month before them ends with. Once everything is
+/// folded that takes one pass for each; delta by delta it would take one row for each of them.
+fn fill_openings(ledger: &Ledger, mut months: Vec<Date>) -> Result<(), Failure> {
+    months.sort_unstable_by_key(Date::to_pg_epoch_days);
+    let fill = ledger
+        .template()
+        .fill(include_str!("../../sql/ledger/fill_opening.sql"));
+    Spi::connect_mut(|client| {
         for month in months {
-            client.update(&open, None, &[month.into()])?;
+            client.update(&fill, None, &[month.into()])?;
         }
         Ok(())
     })
 }
 
-fn fold_blocks(ledger: &Ledger, until: Option<pgrx::datum::Date>) -> Result<Folded, Failure> {
+fn fold_blocks(ledger: &Ledger, until: Option<Date>, opened: &[Date]) -> Result<Folded, Failure> {
     let blocks = block_count(ledger.pending);
     let rows_per_block = pg_sys::BLCKSZ / SMALLEST_ROW;
     let step = (settings::FOLD_BATCH.get() as u32 / rows_per_block).max(1);
@@ -68,7 +83,12 @@ fn fold_blocks(ledger: &Ledger, until: Option<pgrx::datum::Date>) -> Result<Fold
             let result = client.update(
                 &statement,
                 None,
-                &[tid(first).into(), tid(next).into(), until.into()],
+                &[
+                    tid(first).into(),
+                    tid(next).into(),
+                    until.into(),
+                    opened.to_vec().into(),
+                ],
             )?;
             result.first().get_two::<i64, i64>()
         })?;

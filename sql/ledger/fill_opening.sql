@@ -1,8 +1,6 @@
--- Opens month $1: every key's balance when it began, from the last open month before it.
+-- The openings of month $1: every key's balance when it began, from the last open month before it.
 WITH base AS (
     SELECT max(m.month) AS month FROM {months} m WHERE m.month < $1
-), opened AS (
-    INSERT INTO {months} VALUES ($1)
 )
 INSERT INTO {openings} ({keys}, month, quantity, in_quantity, {value:value,} move_count)
 SELECT {keys e}, $1, sum(e.quantity), sum(e.in_quantity), {value:sum(e.value),}
