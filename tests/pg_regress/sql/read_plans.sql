@@ -23,6 +23,28 @@ SET enable_bitmapscan = off;
 SELECT * FROM scans($$SELECT * FROM stock_on('2023-03-15') WHERE tenant_id = 1 AND product_id = 42$$);
 SELECT * FROM scans($$SELECT * FROM daily_stock_snapshots WHERE tenant_id = 1 AND product_id = 42 AND snapshot_date BETWEEN '2023-03-01' AND '2023-03-31'$$);
 SELECT * FROM scans($$SELECT * FROM stock_levels WHERE tenant_id = 1 AND product_id = 42$$);
+SELECT * FROM scans($$SELECT * FROM stock_period('2022-05-10', '2023-03-15') WHERE tenant_id = 1 AND product_id = 42$$);
+SELECT * FROM scans($$SELECT * FROM stock_history('2023-03-10', '2023-03-15') WHERE tenant_id = 1 AND product_id = 42$$);
+-- every key over a range: two openings, and no more than a part of a month at each end is read
+CREATE FUNCTION rows_read(query text) RETURNS TABLE (relation text, scans bigint, rows numeric)
+LANGUAGE plpgsql AS $$
+DECLARE
+    plan jsonb;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) ' || query INTO plan;
+    RETURN QUERY
+        SELECT n ->> 'Relation Name', count(*) FILTER (WHERE (n ->> 'Actual Rows')::int > 0),
+               sum((n ->> 'Actual Rows')::int * (n ->> 'Actual Loops')::int)::numeric
+        FROM jsonb_path_query(plan, 'strict $.** ? (exists (@."Relation Name"))') AS n
+        GROUP BY 1 ORDER BY 1;
+END $$;
+SET max_parallel_workers_per_gather = 0;
+SELECT * FROM rows_read($$SELECT * FROM stock_period('2022-05-01', '2023-03-31')$$);
+SELECT * FROM rows_read($$SELECT * FROM stock_period('2022-05-10', '2023-03-20')$$);
+SELECT count(*) FILTER (WHERE moved_at BETWEEN '2022-05-01' AND '2022-05-09') + count(*) FILTER (WHERE moved_at BETWEEN '2023-03-21' AND '2023-03-31') AS days_read,
+       count(*) FILTER (WHERE moved_at BETWEEN '2022-05-10' AND '2023-03-20') AS days_of_the_range, count(DISTINCT (tenant_id, product_id)) AS keys
+FROM moves;
+RESET max_parallel_workers_per_gather;
 -- every key at a date: one month of days, and its openings
 SELECT * FROM scans($$SELECT * FROM stock_on('2023-03-15')$$) WHERE scan <> 'Seq Scan';
 -- a prepared statement that does not know its arguments
