@@ -25,3 +25,6 @@ pub mod index;
 pub mod statement;
 #[allow(dead_code)]
 pub mod workload;
+
+#[cfg(any(test, feature = "pg_test"))]
+mod pg_tests;

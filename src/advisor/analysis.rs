@@ -47,14 +47,17 @@ enum Phase {
 /// The statement's shape, or why it has none, in words for `workload_coverage()`.
 pub fn analyse(text: &str, values: Option<Values>, scope: &Scope) -> Result<Analysed, String> {
     let first = analyse_text(text, values, scope);
-    match &first {
+    let outcome = match &first {
         Err((Phase::Parsing, _)) => match repair::typed_parameters(text) {
-            Some(repaired) => analyse_text(&repaired, values, scope).or(first),
+            Some(repaired) => match analyse_text(&repaired, values, scope) {
+                Err((Phase::Parsing, _)) => first,
+                second => second,
+            },
             None => first,
         },
         _ => first,
-    }
-    .map_err(|(_, reason)| reason)
+    };
+    outcome.map_err(|(_, reason)| reason)
 }
 
 fn analyse_text(
@@ -143,7 +146,8 @@ unsafe fn read(
             written: written(query),
         };
         let rewritten = pg_sys::pg_rewrite_query(query);
-        check_relations(rewritten, scope)?;
+        let relations = relations_of(rewritten);
+        check_relations(&relations, scope)?;
 
         phase.set(Phase::Planning);
         let bound = match values {
@@ -163,6 +167,12 @@ unsafe fn read(
             if !shape.uses.contains(&found) {
                 shape.uses.push(found);
             }
+        }
+        let writes = matches!(&shape.written, Some(written)
+            if scope.standing(written.relation.into()) == Standing::Eligible);
+        if shape.uses.is_empty() && !writes {
+            // A table is named, but nothing of it is read.
+            not_eligible(&relations, scope)?;
         }
         Ok(shape)
     }
@@ -221,13 +231,12 @@ unsafe fn written(query: *mut pg_sys::Query) -> Option<Written> {
     }
 }
 
-/// Says why none of the statement's relations can be advised for.
-unsafe fn check_relations(rewritten: *mut pg_sys::List, scope: &Scope) -> Result<(), String> {
+unsafe fn relations_of(rewritten: *mut pg_sys::List) -> Vec<Oid> {
     let mut relations = std::ptr::null_mut();
     let mut items = std::ptr::null_mut();
     let mut row_security = false;
     // SAFETY: a list of rewritten queries.
-    let relations = unsafe {
+    unsafe {
         pg_sys::extract_query_dependencies(
             rewritten.cast(),
             &mut relations,
@@ -235,36 +244,47 @@ unsafe fn check_relations(rewritten: *mut pg_sys::List, scope: &Scope) -> Result
             &mut row_security,
         );
         oids(relations)
-    };
-    let eligible = |relation: &Oid| scope.standing(*relation) == Standing::Eligible;
-    if let Some(only) = &scope.only
-        && relations.iter().any(eligible)
-        && !relations.iter().any(|relation| only.contains(relation))
-    {
-        return Err("none of the given relations".to_owned());
     }
-    if relations.iter().any(eligible) {
-        return Ok(());
+}
+
+/// Says why none of the statement's relations can be advised for.
+fn check_relations(relations: &[Oid], scope: &Scope) -> Result<(), String> {
+    let mut eligible = relations
+        .iter()
+        .filter(|relation| scope.standing(**relation) == Standing::Eligible)
+        .peekable();
+    if eligible.peek().is_none() {
+        not_eligible(relations, scope)?;
+        return Err("no relation".to_owned());
     }
-    let first = |standing: Standing| {
-        relations
+    match &scope.only {
+        Some(only) if !eligible.any(|relation| only.contains(relation)) => {
+            Err("none of the given relations".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An error that names what kind of relation there is instead of tables, if there is any.
+fn not_eligible(relations: &[Oid], scope: &Scope) -> Result<(), String> {
+    let kinds = [
+        (Standing::Foreign, "foreign table"),
+        (Standing::Temporary, "temporary table"),
+        (Standing::Own, "storage of inventory_perf"),
+    ];
+    for (standing, what) in kinds {
+        let found = relations
             .iter()
-            .find(|relation| scope.standing(**relation) == standing)
-    };
-    let named = |what: &str, relation: &Oid| Err(format!("{what}: {}", relation_name(*relation)));
-    if let Some(relation) = first(Standing::Foreign) {
-        return named("foreign table", relation);
+            .find(|relation| scope.standing(**relation) == standing);
+        if let Some(relation) = found {
+            return Err(format!("{what}: {}", relation_name(*relation)));
+        }
     }
-    if let Some(relation) = first(Standing::Temporary) {
-        return named("temporary table", relation);
+    let is_system = |relation: &Oid| scope.standing(*relation) == Standing::System;
+    match relations.iter().any(is_system) {
+        true => Err("system relations only".to_owned()),
+        false => Ok(()),
     }
-    if let Some(relation) = first(Standing::Own) {
-        return named("storage of inventory_perf", relation);
-    }
-    if first(Standing::System).is_some() {
-        return Err("system relations only".to_owned());
-    }
-    Err("no relation".to_owned())
 }
 
 /// Raises the error that executing the plan would raise for a lack of rights.

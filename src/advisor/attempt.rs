@@ -39,18 +39,21 @@ pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, Caught> {
                 end();
                 Ok(value)
             }
-            Err(error) => match *error {
-                CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
-                    if may_go_on(report.sql_error_code()) =>
-                {
-                    end();
-                    Err(Caught {
-                        code: report.sql_error_code(),
-                        message: report.message().to_owned(),
-                    })
+            Err(error) => {
+                // Before the error goes on, too: the level above has no idea of this one.
+                end();
+                match *error {
+                    CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
+                        if may_go_on(report.sql_error_code()) =>
+                    {
+                        Err(Caught {
+                            code: report.sql_error_code(),
+                            message: report.message().to_owned(),
+                        })
+                    }
+                    fatal => fatal.rethrow(),
                 }
-                fatal => fatal.rethrow(),
-            },
+            }
         }
     }
 }

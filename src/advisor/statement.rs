@@ -39,6 +39,8 @@ pub enum Source {
     Argument,
     /// Read from pg_stat_statements.
     Statistics,
+    /// The check of a foreign key that the statement of the same number causes.
+    ForeignKey,
 }
 
 impl Statement {

@@ -1,6 +1,9 @@
 //! The statements to advise for, and what became of each.
 
 mod coverage;
+mod ledger;
+mod observed;
+mod references;
 mod statistics;
 mod typical;
 
@@ -8,6 +11,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
+use self::observed::Observed;
 use super::analysis::scope::{Scope, Standing, relation_name};
 use super::analysis::{self, Analysed};
 use super::facts::{self, TableFacts};
@@ -66,6 +70,7 @@ pub fn gather(
         scope,
         source,
         total: if total > 0.0 { total } else { 1.0 },
+        observed: observed::read()?,
         seen: HashMap::new(),
         workload: Workload::default(),
     };
@@ -135,6 +140,7 @@ struct Gathering {
     scope: Scope,
     source: Source,
     total: f64,
+    observed: Observed,
     /// Where the outcome of a text is: the same statement is analysed once.
     seen: HashMap<String, Result<usize, String>>,
     workload: Workload,
@@ -158,7 +164,7 @@ impl Gathering {
         let Some(text) = &given.text else {
             let reason = match self.source {
                 Source::Argument => "null",
-                Source::Statistics => "text not available: it is another role's, or was discarded",
+                _ => "text not available: it is another role's, or was discarded",
             };
             return Ok(Err(reason.to_owned()));
         };
@@ -187,14 +193,43 @@ impl Gathering {
         }
         let outcome = match analysis::analyse(text, None, &self.scope) {
             Ok(analysed) => {
+                let place = self.workload.statements.len();
                 let statement = self.statement(number, given, share, analysed)?;
+                let checks = references::checks(&statement.shape)?;
                 self.workload.statements.push(statement);
-                Ok(self.workload.statements.len() - 1)
+                for check in checks {
+                    self.add_check(&check, number, given, share)?;
+                }
+                Ok(place)
             }
             Err(reason) => Err(reason),
         };
         self.seen.insert(text.clone(), outcome.clone());
         Ok(outcome.map(|_| ()))
+    }
+
+    /// What the statement makes PostgreSQL run for each of its rows.
+    fn add_check(
+        &mut self,
+        check: &str,
+        number: usize,
+        given: &Given,
+        share: f64,
+    ) -> Result<(), Failure> {
+        let Ok(analysed) = analysis::analyse(check, None, &self.scope) else {
+            return Ok(());
+        };
+        let rows = given.rows_per_call.unwrap_or(1.0).max(1.0);
+        let given = Given {
+            text: None,
+            calls: given.calls * rows,
+            total_time_ms: None,
+            rows_per_call: None,
+        };
+        let mut statement = self.statement(number, &given, share, analysed)?;
+        statement.source = Source::ForeignKey;
+        self.workload.statements.push(statement);
+        Ok(())
     }
 
     fn statement(
@@ -217,8 +252,11 @@ impl Gathering {
             &parameters,
             &shape,
             &self.workload.tables,
+            &self.observed,
             given.rows_per_call,
         );
+        let reads = !shape.uses.is_empty();
+        typical.retain(|_| reads);
         let tables = shape.tables();
         typical.retain(|set| {
             match analysis::analyse(&text, Some(&set.values), &self.scope) {

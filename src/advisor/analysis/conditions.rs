@@ -322,6 +322,13 @@ impl Subject<'_> {
                 _ if !pg_sys::bms_is_empty(pg_sys::pull_varnos(self.root, node)) => {
                     Value::Join(None)
                 }
+                NodeTag::T_ArrayExpr => {
+                    let list = node.cast::<pg_sys::ArrayExpr>();
+                    elements((*list).elements)
+                        .map(|element| parameter(element))
+                        .collect::<Option<Vec<usize>>>()
+                        .map_or(Value::Later, Value::Parameters)
+                }
                 _ => Value::Later,
             }
         }

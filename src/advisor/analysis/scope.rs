@@ -76,6 +76,10 @@ impl Scope {
     pub fn standing(&self, relation: pg_sys::Oid) -> Standing {
         // SAFETY: catalog look-ups by value; a relation that is gone gives zeros.
         unsafe {
+            let kind = pg_sys::get_rel_relkind(relation) as u8;
+            if kind == 0 {
+                return Standing::Other;
+            }
             let schema = pg_sys::get_rel_namespace(relation);
             if pg_sys::IsCatalogRelationOid(relation)
                 || schema == pg_sys::Oid::from(pg_sys::PG_CATALOG_NAMESPACE)
@@ -84,7 +88,6 @@ impl Scope {
             {
                 return Standing::System;
             }
-            let kind = pg_sys::get_rel_relkind(relation) as u8;
             if kind == pg_sys::RELKIND_VIEW {
                 return Standing::Transparent;
             }

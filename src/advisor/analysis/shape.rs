@@ -124,6 +124,8 @@ pub enum Value {
     Constant,
     /// $n; the operand is exactly this parameter.
     Parameter(usize),
+    /// A list of parameters: IN ($1, $2).
+    Parameters(Vec<usize>),
     /// Columns of other tables in the same query: table OID and column, where it is one column.
     Join(Option<(u32, String)>),
     /// Known when the statement runs: now() - $1, the result of a sub-query.

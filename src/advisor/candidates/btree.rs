@@ -8,7 +8,7 @@ use super::rows::{self, Part};
 use super::{Found, Options, Reason, index_key, words};
 
 /// A condition that leaves more of the rows is no ground for a key of its own.
-const UNSELECTIVE: f64 = 0.8;
+const UNSELECTIVE: f64 = 0.5;
 
 /// Columns that an index carries at most, and their bytes.
 const CARRIED_COLUMNS: usize = 5;
@@ -69,11 +69,15 @@ fn plans(conditions: &[&Condition], used: &TableUse, options: &Options) -> Vec<P
             why: reasons(&equalities),
             selectivity: equalities.iter().map(|c| c.selectivity).product(),
         };
-        for range in ranges(conditions) {
-            push(&mut plans, extended(&start, range), options);
-        }
         if let Some(sorted) = sorted(&equalities, used) {
             push(&mut plans, sorted, options);
+        }
+        // What leaves most rows is a key for the sake of the order alone.
+        if equalities.iter().any(|c| c.selectivity > UNSELECTIVE) {
+            continue;
+        }
+        for range in ranges(conditions) {
+            push(&mut plans, extended(&start, range), options);
         }
         push(&mut plans, grouped(&start, used), options);
         push(&mut plans, start, options);
@@ -262,7 +266,8 @@ fn reasons(conditions: &[&Condition]) -> Vec<String> {
             let name = words(condition.key.as_ref()?);
             Some(match (&condition.test, joins(condition)) {
                 (Test::Equal | Test::AnyOf | Test::IsNull, true) => format!("join on {name}"),
-                (Test::Equal | Test::IsNull, false) => format!("equality on {name}"),
+                (Test::Equal, false) => format!("equality on {name}"),
+                (Test::IsNull, false) => format!("{name} null"),
                 (Test::AnyOf, false) => format!("list of values of {name}"),
                 (Test::Prefix { .. }, _) => format!("prefix of {name}"),
                 _ => format!("range of {name}"),

@@ -1,7 +1,7 @@
 //! Candidates of other access methods: GIN for trigrams, full text, jsonb and arrays, GiST for
 //! ranges, BRIN for what is stored in order.
 
-use super::super::analysis::shape::{Condition, Key, TableUse, Test};
+use super::super::analysis::shape::{Condition, Key, TableUse, Test, Value};
 use super::super::facts::TableFacts;
 use super::super::index::{IndexDefinition, IndexKey, KeyExpression, Method};
 use super::{Found, Options, Reason, index_key, words};
@@ -146,7 +146,9 @@ fn add_special(
 }
 
 fn add_brin(key: &Key, condition: &Condition, table: &TableFacts, found: &mut Found) {
-    let ranged = matches!(condition.test, Test::Below | Test::Above | Test::Equal);
+    let ranged = matches!(condition.test, Test::Below | Test::Above)
+        || condition.test == Test::Equal && condition.selectivity <= SELECTIVE;
+    let known_at_the_start = !matches!(condition.value, Value::Join(_));
     let KeyExpression::Column(name) = &key.expression else {
         return;
     };
@@ -154,7 +156,12 @@ fn add_brin(key: &Key, condition: &Condition, table: &TableFacts, found: &mut Fo
         .column(name)
         .and_then(|column| column.correlation)
         .is_some_and(|correlation| correlation.abs() >= CORRELATED);
-    if !ranged || !in_order || table.pages < BRIN_PAGES || key.collation.is_some() {
+    if !ranged
+        || !known_at_the_start
+        || !in_order
+        || table.pages < BRIN_PAGES
+        || key.collation.is_some()
+    {
         return;
     }
     let definition = IndexDefinition {

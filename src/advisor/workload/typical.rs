@@ -1,16 +1,18 @@
 //! Values that are typical of a statement's parameters, from the statistics of the columns that
 //! they are compared with.
 
-use pgrx::pg_sys;
 use std::collections::BTreeMap;
 
-use crate::advisor::analysis::shape::{Condition, QueryShape, TableUse, Test, Value};
+use super::observed::Observed;
+use crate::advisor::analysis::shape::{Command, Condition, QueryShape, TableUse, Test, Value};
 use crate::advisor::facts::{ColumnFacts, TableFacts};
 use crate::advisor::index::KeyExpression;
 use crate::advisor::statement::TypicalValues;
 
 /// Sets of values that a statement is costed with at most.
 const SETS: usize = 12;
+
+const INTERVAL: u32 = 1186;
 
 /// Rows of a page, where the statement does not tell.
 const PAGE: f64 = 20.0;
@@ -22,6 +24,8 @@ enum Kind {
     Common,
     /// Values in the middle of the histogram.
     Middle,
+    /// Values that were seen in the workload, by how often.
+    Observed(usize),
 }
 
 /// The sets for a statement; their weights are levelled later. Empty without parameters.
@@ -29,6 +33,7 @@ pub fn sets(
     parameters: &[u32],
     shape: &QueryShape,
     tables: &BTreeMap<u32, TableFacts>,
+    observed: &Observed,
     rows_per_call: Option<f64>,
 ) -> Vec<TypicalValues> {
     if parameters.is_empty() {
@@ -41,13 +46,29 @@ pub fn sets(
         .collect();
     optional.sort_unstable();
     optional.dedup();
+    let seen: Vec<Kind> = (0..most_seen(shape, observed))
+        .map(Kind::Observed)
+        .collect();
+    let kinds = if seen.is_empty() {
+        vec![Kind::Common, Kind::Middle]
+    } else {
+        seen
+    };
     let mut sets = Vec::new();
-    for kind in [Kind::Common, Kind::Middle] {
+    for kind in kinds.iter().copied() {
         let values: Vec<Option<String>> = parameters
             .iter()
             .enumerate()
             .map(|(place, type_oid)| {
-                value(place + 1, *type_oid, shape, tables, kind, rows_per_call)
+                value(
+                    place + 1,
+                    *type_oid,
+                    shape,
+                    tables,
+                    observed,
+                    kind,
+                    rows_per_call,
+                )
             })
             .collect();
         if optional.is_empty() {
@@ -65,14 +86,23 @@ pub fn sets(
             sets.push(one);
         }
     }
+    // What a statement writes may be anything; what it looks for is to be known.
+    let only_reads = shape.command == Command::Select;
     let mut different: Vec<TypicalValues> = Vec::new();
     for values in sets {
+        let unknown = values
+            .iter()
+            .enumerate()
+            .any(|(place, value)| value.is_none() && !optional.contains(&(place + 1)));
+        if only_reads && unknown {
+            continue;
+        }
         let known = different.iter().any(|set| set.values == values);
         if !known && different.len() < SETS {
             different.push(TypicalValues {
                 values,
                 weight: 1.0,
-                observed: false,
+                observed: kinds.contains(&Kind::Observed(0)),
             });
         }
     }
@@ -92,6 +122,7 @@ fn value(
     type_oid: u32,
     shape: &QueryShape,
     tables: &BTreeMap<u32, TableFacts>,
+    observed: &Observed,
     kind: Kind,
     rows_per_call: Option<f64>,
 ) -> Option<String> {
@@ -103,28 +134,36 @@ fn value(
         if used.offset_parameter == Some(number) {
             return Some("0".to_owned());
         }
-        let compared = used
-            .every_condition()
-            .find(|condition| condition.value == Value::Parameter(number));
-        if let Some(condition) = compared
-            && let Some(value) = compared_value(condition, used, tables, kind)
-        {
-            return Some(if is_array(type_oid) && condition.test == Test::AnyOf {
-                array(&value)
-            } else {
-                value
-            });
+        for condition in used.every_condition() {
+            let (place, is_array) = match &condition.value {
+                Value::Parameter(own) if *own == number => (0, condition.test == Test::AnyOf),
+                Value::Parameters(list) => match list.iter().position(|own| *own == number) {
+                    Some(place) => (place, false),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            if let Some(value) = compared_value(condition, place, used, tables, observed, kind) {
+                return Some(if is_array { array(&value) } else { value });
+            }
         }
     }
-    (type_oid == pg_sys::INTERVALOID.to_u32()).then(|| "30 days".to_owned())
+    (type_oid == INTERVAL).then(|| "30 days".to_owned())
 }
 
+/// The value for a condition; in a list, for its element at `place`.
 fn compared_value(
     condition: &Condition,
+    place: usize,
     used: &TableUse,
     tables: &BTreeMap<u32, TableFacts>,
+    observed: &Observed,
     kind: Kind,
 ) -> Option<String> {
+    if let Kind::Observed(rank) = kind {
+        let values = values_seen(condition, used, observed)?;
+        return values.get(rank + place).or(values.first()).cloned();
+    }
     let key = condition.key.as_ref()?;
     let [column] = key.columns.as_slice() else {
         return None;
@@ -141,11 +180,11 @@ fn compared_value(
         })
     };
     match condition.test {
-        Test::Equal | Test::AnyOf | Test::NotEqual => one_of(column, kind),
+        Test::Equal | Test::AnyOf | Test::NotEqual => one_of(column, place, kind),
         Test::Above => {
             let share = match kind {
                 Kind::Common => 0.9,
-                Kind::Middle => 0.45,
+                _ => 0.45,
             };
             at(column, share)
         }
@@ -154,8 +193,8 @@ fn compared_value(
             let share = match (kind, between) {
                 (Kind::Common, true) => 0.95,
                 (Kind::Common, false) => 0.1,
-                (Kind::Middle, true) => 0.55,
-                (Kind::Middle, false) => 0.5,
+                (_, true) => 0.55,
+                (_, false) => 0.5,
             };
             at(column, share)
         }
@@ -168,6 +207,34 @@ fn compared_value(
     }
 }
 
+/// How many sets the values that were seen make. None unless every column was seen.
+fn most_seen(shape: &QueryShape, observed: &Observed) -> usize {
+    let mut most = 0;
+    for used in &shape.uses {
+        for condition in used.every_condition() {
+            if matches!(condition.value, Value::Parameter(_) | Value::Parameters(_)) {
+                match values_seen(condition, used, observed) {
+                    Some(values) => most = most.max(values.len()),
+                    None => return 0,
+                }
+            }
+        }
+    }
+    most
+}
+
+fn values_seen<'a>(
+    condition: &Condition,
+    used: &TableUse,
+    observed: &'a Observed,
+) -> Option<&'a Vec<String>> {
+    let key = condition.key.as_ref()?;
+    let KeyExpression::Column(name) = &key.expression else {
+        return None;
+    };
+    observed.get(&(used.relation, name.clone()))
+}
+
 /// One number for the types of text, whose values are written alike.
 fn kind_of_type(type_oid: u32) -> u32 {
     const TEXTS: [u32; 3] = [25, 1042, 1043];
@@ -178,12 +245,16 @@ fn kind_of_type(type_oid: u32) -> u32 {
     }
 }
 
-fn one_of(column: &ColumnFacts, kind: Kind) -> Option<String> {
+fn one_of(column: &ColumnFacts, place: usize, kind: Kind) -> Option<String> {
     let common = |place: usize| column.common.get(place).map(|(value, _)| value.clone());
     match kind {
-        Kind::Common => common(0).or_else(|| at(column, 0.5)),
-        Kind::Middle if column.bounds.is_empty() => common(column.common.len() / 2),
-        Kind::Middle => at(column, 0.6),
+        Kind::Common => common(place)
+            .or_else(|| common(0))
+            .or_else(|| at(column, 0.5 + 0.1 * place as f64)),
+        _ if column.bounds.is_empty() => {
+            common(column.common.len() / 2 + place).or_else(|| common(0))
+        }
+        _ => at(column, 0.6 + 0.1 * place as f64),
     }
 }
 
@@ -194,22 +265,17 @@ fn at(column: &ColumnFacts, share: f64) -> Option<String> {
     };
     column
         .bounds
-        .get((share * last as f64).round() as usize)
+        .get((share.min(1.0) * last as f64).round() as usize)
         .cloned()
 }
 
 /// A word of a typical text, long enough for trigrams, without wildcards.
 fn word(column: &ColumnFacts, kind: Kind) -> Option<String> {
-    let text = one_of(column, kind)?;
+    let text = one_of(column, 0, kind)?;
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| word.chars().count() >= 3)
         .max_by_key(|word| word.chars().count())
         .map(|word| word.chars().take(12).collect())
-}
-
-fn is_array(type_oid: u32) -> bool {
-    // SAFETY: a catalog look-up by value.
-    unsafe { pg_sys::get_element_type(type_oid.into()) != pg_sys::InvalidOid }
 }
 
 fn array(value: &str) -> String {
@@ -261,8 +327,9 @@ mod unit {
             ..TableUse::default()
         };
         let tables = BTreeMap::from([(1, TableFacts::of_columns(vec![column()]))]);
-        let typical =
-            |test: Test, kind| compared_value(&condition(test), &used, &tables, kind).unwrap();
+        let typical = |test: Test, kind| {
+            compared_value(&condition(test), 0, &used, &tables, &Observed::new(), kind).unwrap()
+        };
         assert_eq!(typical(Test::Above, Kind::Common), "part 09");
         assert_eq!(typical(Test::Below, Kind::Common), "part 10");
         assert_eq!(typical(Test::Equal, Kind::Common), "steel bolt");
@@ -287,7 +354,7 @@ mod unit {
             ..QueryShape::default()
         };
         let tables = BTreeMap::from([(1, TableFacts::of_columns(vec![column()]))]);
-        let sets = sets(&[25, 25], &shape, &tables, None);
+        let sets = sets(&[25, 25], &shape, &tables, &Observed::new(), None);
         assert_eq!(sets.len(), 4);
         assert!(
             sets.iter()
