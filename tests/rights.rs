@@ -307,6 +307,7 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
         "detach_ledger",
         "history_length",
         "ledger_status",
+        "ledger_workload",
         "open_months",
         "opening_month",
         "period_months",
