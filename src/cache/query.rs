@@ -31,7 +31,7 @@ use super::validity::{self, Admission};
 use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
 use dependencies::Dependencies;
-use entries::{Found, Place, guarded};
+use entries::{Found, Place, Waited, guarded};
 use parameters::Parameters;
 use request::Request;
 use rows::Rows;
@@ -111,7 +111,11 @@ impl<'a> Query<'a> {
             Found::Bypass => None,
             Found::Nothing => match place.begin() {
                 Some(true) => return Ok(Served::Fill(place, admission)),
-                Some(false) => place.wait(&admission),
+                Some(false) => match place.wait(&admission) {
+                    Waited::Rows(found) => Some(found),
+                    Waited::Turn => return Ok(Served::Fill(place, admission)),
+                    Waited::Nothing => None,
+                },
                 None => None,
             },
         };

@@ -18,6 +18,7 @@ use crate::{settings, shared_memory};
 const FILL: Duration = Duration::from_secs(10);
 /// Between two looks at what another one computes.
 const POLL: Duration = Duration::from_millis(5);
+const POLLS_PER_TURN: u32 = 4;
 
 /// One query of one caller: where its rows are, and what makes them invalid.
 pub struct Place {
@@ -33,6 +34,13 @@ pub enum Found {
     Nothing,
     /// The store does not answer, or not the confirmed one.
     Bypass,
+}
+
+pub enum Waited {
+    Rows(String),
+    /// This call is the one to compute them now.
+    Turn,
+    Nothing,
 }
 
 impl Place {
@@ -101,18 +109,24 @@ impl Place {
         let _ = store::call(|store| store.end_fill(&self.digest));
     }
 
-    /// The rows that another call stores within the time that it pays to wait.
-    pub fn wait(&self, admission: &Admission) -> Option<String> {
+    /// Waits as long as it pays for the rows that another call computes.
+    pub fn wait(&self, admission: &Admission) -> Waited {
         let deadline = Instant::now() + settings::cache_fill_wait();
+        let mut polls = 0;
         while Instant::now() < deadline {
             sleep(POLL);
             match self.read(admission) {
-                Ok(rows) => return Some(rows),
+                Ok(rows) => return Waited::Rows(rows),
                 Err(Miss::Absent | Miss::Stale | Miss::Corrupt) => {}
-                Err(_) => return None,
+                Err(_) => return Waited::Nothing,
+            }
+            polls += 1;
+            // The other one may have ended with an error, or without storing anything.
+            if polls % POLLS_PER_TURN == 0 && self.begin() == Some(true) {
+                return Waited::Turn;
             }
         }
-        None
+        Waited::Nothing
     }
 
     /// The stamps that rows computed from now on are stored with.
