@@ -21,9 +21,10 @@ use std::process::Stdio;
 use common::Cluster;
 
 /// Pages that would be useless without SQL.
-const PAGES_WITH_SQL: [&str; 4] = [
+const PAGES_WITH_SQL: [&str; 5] = [
     "README.md",
     "docs/attaching.md",
+    "docs/cached-queries.md",
     "docs/querying.md",
     "docs/operating.md",
 ];
