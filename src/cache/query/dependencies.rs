@@ -100,6 +100,7 @@ impl Dependencies {
                 invalidation::watch(*member);
             }
         }
+        in_plan.on_time |= statement.names_a_moment();
         let obstacle = obstacle(&functions, &ledgers, &in_plan, &tables, &relations);
         let mut tags: Vec<String> = tables
             .iter()

@@ -75,10 +75,11 @@ impl Rows {
         let Ok(rows) = serde_json::from_str::<Vec<&RawValue>>(json) else {
             return false;
         };
-        let store = self.store;
+        // SAFETY: reads a backend variable.
+        let context = unsafe { pg_sys::CurrentMemoryContext };
         // jsonb_in() may refuse what is JSON elsewhere, and only somebody else's hand can have put
         // it there. It holds nothing that an error would leave behind.
-        PgTryBuilder::new(AssertUnwindSafe(|| {
+        let is_added = PgTryBuilder::new(AssertUnwindSafe(|| {
             for row in rows {
                 check_interrupts();
                 let Ok(row) = CString::new(row.get()) else {
@@ -96,12 +97,17 @@ impl Rows {
             false
         })
         .catch_when(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, |_| false)
-        .execute()
-            || {
-                // SAFETY: the call's own store.
-                unsafe { pg_sys::tuplestore_clear(store) };
-                false
+        .execute();
+        if !is_added {
+            // SAFETY: the call's own store and context. The error came from within the context of a
+            // row, which must not stay the current one.
+            unsafe {
+                pg_sys::MemoryContextSwitchTo(context);
+                pg_sys::MemoryContextReset(self.per_row);
+                pg_sys::tuplestore_clear(self.store);
             }
+        }
+        is_added
     }
 
     /// Adds a row that the query gave.

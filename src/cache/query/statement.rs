@@ -88,6 +88,14 @@ impl Statement {
         &self.text
     }
 
+    /// Whether a constant may stand for another moment when the query is analysed later.
+    pub fn names_a_moment(&self) -> bool {
+        let text = self.text.to_bytes().to_ascii_lowercase();
+        ["'now", "'today", "'tomorrow", "'yesterday"]
+            .iter()
+            .any(|word| text.windows(word.len()).any(|part| part == word.as_bytes()))
+    }
+
     /// False once something that the query depends on has changed. Making it anew then lets types
     /// be inferred as they are now.
     pub fn is_valid(&self) -> bool {

@@ -70,6 +70,9 @@ pub fn prepare(query: &str) -> Result<Rc<Prepared>, Failure> {
         names,
         dependencies: RefCell::new(None),
     });
+    if prepared.statement.names_a_moment() {
+        return Ok(prepared);
+    }
     let oldest = STATEMENTS.with_borrow_mut(|statements| {
         statements.push(prepared.clone());
         (statements.len() > KEPT).then(|| statements.remove(0))

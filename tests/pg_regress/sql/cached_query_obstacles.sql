@@ -23,6 +23,7 @@ SELECT * FROM inventory_perf.cached_query('SELECT nextval(''numbers'')', tags =>
 SELECT * FROM inventory_perf.cached_query('SELECT count(*) FROM stock TABLESAMPLE system (100)', tags => '{stock}');
 SELECT * FROM inventory_perf.cached_query('SELECT now() > ''2024-01-01'' AS yes', tags => '{stock}');
 SELECT * FROM inventory_perf.cached_query('SELECT localtimestamp > ''2024-01-01'' AS yes', tags => '{stock}');
+SELECT * FROM inventory_perf.cached_query('SELECT ''Today''::date > ''2024-01-01'' AS yes', tags => '{stock}');
 SELECT * FROM inventory_perf.cached_query('SELECT read_stock()', tags => '{stock}');
 SELECT * FROM inventory_perf.cached_query('SELECT read_stock_for_all()');
 SELECT * FROM inventory_perf.cached_query('SELECT read_stock_for_all()', tags => '{stock}');
