@@ -416,42 +416,49 @@ thread_local! {
     static IS_REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Who is told when the transaction has committed.
+/// Who is told when the transaction ends.
 #[derive(Clone, Copy)]
 struct Wakes {
+    /// After a commit.
     deliverer: Option<&'static Slot>,
-    launcher: Option<&'static Slot>,
+    /// Whether the extension is in the database is to be found out, after a commit.
+    probe: Option<&'static Slot>,
+    /// In any case.
+    launcher: bool,
 }
 
 impl Wakes {
     const NOBODY: Self = Self {
         deliverer: None,
-        launcher: None,
+        probe: None,
+        launcher: false,
     };
 }
 
 /// Tells the database's worker of undelivered invalidations once this transaction has committed.
 pub fn wake_at_commit() {
-    if is_available() {
-        let deliverer = this_slot();
-        register_callback();
-        WAKES.set(Wakes {
-            deliverer,
-            ..WAKES.get()
-        });
-    }
+    remember(|wakes| wakes.deliverer = this_slot());
 }
 
-/// Tells the launcher to look for the extension in this database once this transaction has
-/// committed.
-pub fn wake_launcher_at_commit() {
+/// Has the launcher look for the extension in this database once this transaction has committed.
+pub fn probe_at_commit() {
+    remember(|wakes| {
+        wakes.probe = this_slot();
+        wakes.launcher = true;
+    });
+}
+
+/// Has the launcher look at the databases again once this transaction has ended.
+pub fn wake_launcher_at_end() {
+    remember(|wakes| wakes.launcher = true);
+}
+
+fn remember(change: impl FnOnce(&mut Wakes)) {
     if is_available() {
-        let launcher = this_slot();
         register_callback();
-        WAKES.set(Wakes {
-            launcher,
-            ..WAKES.get()
-        });
+        let mut wakes = WAKES.get();
+        change(&mut wakes);
+        WAKES.set(wakes);
     }
 }
 
@@ -478,16 +485,17 @@ unsafe extern "C-unwind" fn at_end(
         return;
     }
     let wakes = WAKES.replace(Wakes::NOBODY);
-    if event != XACT_EVENT_COMMIT {
-        return;
+    if event == XACT_EVENT_COMMIT {
+        if let Some(slot) = wakes.deliverer
+            && !slot.has_news.swap(true, Ordering::SeqCst)
+        {
+            slot.deliverer.wake();
+        }
+        if let Some(slot) = wakes.probe {
+            slot.probe.store(true, Ordering::SeqCst);
+        }
     }
-    if let Some(slot) = wakes.deliverer
-        && !slot.has_news.swap(true, Ordering::SeqCst)
-    {
-        slot.deliverer.wake();
-    }
-    if let Some(slot) = wakes.launcher {
-        slot.probe.store(true, Ordering::SeqCst);
+    if wakes.launcher {
         wake_launcher();
     }
 }

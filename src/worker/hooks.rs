@@ -53,6 +53,10 @@ unsafe extern "C-unwind" fn on_utility(
     unsafe {
         let node = (*statement).utilityStmt;
         let held = database_wanted_by(node, context).map(make_room);
+        if held.is_some() || is_a(node, pg_sys::NodeTag::T_CreatedbStmt) {
+            // what the command has done is seen by others only then
+            shared_memory::wake_launcher_at_end();
+        }
         match PREVIOUS.get() {
             Some(previous) => pg_sys::ffi::pg_guard_ffi_boundary(|| {
                 previous(
@@ -76,11 +80,6 @@ unsafe extern "C-unwind" fn on_utility(
                 receiver,
                 completion,
             ),
-        }
-        let is_new_database = is_a(node, pg_sys::NodeTag::T_CreatedbStmt);
-        if held.is_some() || is_new_database {
-            drop(held);
-            shared_memory::wake_launcher();
         }
     }
 }

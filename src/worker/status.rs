@@ -12,7 +12,7 @@ use crate::shared_memory::{self, Slot};
 /// Called at the end of CREATE EXTENSION and ALTER EXTENSION … UPDATE.
 #[pg_extern(sql = false)]
 fn start_worker() {
-    shared_memory::wake_launcher_at_commit();
+    shared_memory::probe_at_commit();
 }
 
 // pgrx reads the columns off the signature, so that no alias can stand for them.
