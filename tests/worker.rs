@@ -192,7 +192,9 @@ fn the_extension_can_be_dropped_while_the_workers_are_busy() {
         eventually("no worker is left", || {
             worker_of(&mut client, &database).is_none()
         });
-        client.run("DROP TABLE moves CASCADE; CREATE EXTENSION inventory_perf");
+        client.run(
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE EXTENSION inventory_perf",
+        );
         wait_for_worker(&mut client, &database);
         delivers(&mut client, &redis);
     }
@@ -493,6 +495,72 @@ fn ledgers_are_folded_and_their_levels_told() {
              WHERE backend_type = 'inventory_perf fold worker'",
         ) == 0
     });
+}
+
+#[test]
+fn events_follow_what_became_invalid() {
+    let redis = Redis::new();
+    let cluster = preloaded(&redis)
+        .set("inventory_perf.notify_events", "on")
+        .set("inventory_perf.outbox_poll_interval", "'200ms'")
+        .start();
+    let database = cluster.database();
+    let mut client = cluster.connect(&database);
+    wait_for_worker(&mut client, &database);
+    client.run(
+        "CREATE TABLE moves (product_id int, quantity numeric, moved_at date);
+         SELECT inventory_perf.attach_ledger('moves');
+         SELECT inventory_perf.invalidate_on_change('moves', keys => '{\"stock:{product_id}\"}',
+             tags => '{all}', channels => '{mine}');
+         LISTEN \"inventory:level:updated\"",
+    );
+    let mut connection = redis.connect();
+    let _: () = connection.set("stock:7", "old").expect("set a key");
+    let mut subscriber = redis.connect();
+    subscriber
+        .set_read_timeout(Some(PATIENCE))
+        .expect("bound the wait");
+    let mut subscription = subscriber.as_pubsub();
+    subscription
+        .subscribe(&["inventory:update", "inventory:level:updated", "mine"])
+        .expect("subscribe");
+    client.run(
+        "INSERT INTO moves VALUES (7, 2.50, current_date), (7, 4, current_date + 1);
+         INSERT INTO inventory_perf.cache_outbox
+         SELECT now(), 'moves'::regclass, NULL, '{}', '{}', '{}', '{}', '{}',
+                '[{\"product_id\": 7}]', false, false",
+    );
+    let mut heard = std::collections::HashMap::new();
+    while heard.len() < 3 {
+        let message = subscription.get_message().expect("hear an event");
+        assert!(!connection.exists::<_, bool>("stock:7").expect("ask Redis"));
+        let payload: String = message.get_payload().expect("a payload");
+        let payload: serde_json::Value = serde_json::from_str(&payload).expect("JSON");
+        heard
+            .entry(message.get_channel_name().to_owned())
+            .or_insert(payload);
+    }
+    for channel in ["inventory:update", "mine"] {
+        let event = &heard[channel];
+        assert_eq!(event["relation"], "\"public\".\"moves\"", "{event}");
+        assert_eq!(event["operation"], "INSERT", "{event}");
+        assert_eq!(event["keys"], serde_json::json!(["stock:7"]), "{event}");
+        assert_eq!(event["tags"], serde_json::json!(["all"]), "{event}");
+        assert!(event["captured_at"].is_string(), "{event}");
+    }
+    let level = &heard["inventory:level:updated"];
+    assert_eq!(
+        level["key"],
+        serde_json::json!({"product_id": 7}),
+        "{level}"
+    );
+    assert_eq!(level["quantity"].to_string(), "6.50", "{level}");
+    let mut notified = client.notifications();
+    let mut waiting = notified.timeout_iter(PATIENCE);
+    let notification = postgres::fallible_iterator::FallibleIterator::next(&mut waiting)
+        .expect("listen")
+        .expect("a notification");
+    assert!(notification.payload().contains("6.50"), "{notification:?}");
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub struct Delivered {
     pub names: usize,
     /// There may be more.
     pub is_full: bool,
+    /// Where the next batch begins.
+    next_block: u32,
     /// What is still to be told: what goes through Redis with a batch is told already.
     pub told: Told,
 }
@@ -60,8 +62,14 @@ pub fn deliver(size: &BatchSize) -> Result<Delivered, Failure> {
             is_outdated: false,
             delivered: Delivered::default(),
         };
-        let batch = take(size.rows())?;
-        sender.delivered.is_full = batch.rows as i64 >= size.rows();
+        let batch = take(size.rows(), size.first_block())?;
+        if batch.rows as i64 >= size.rows() {
+            sender.delivered.is_full = true;
+            sender.delivered.next_block = batch.last_block;
+        } else {
+            // Rows may have come before the place that it began at.
+            sender.delivered.is_full = size.first_block() > 0;
+        }
         sender.send(&batch)?;
         sender.remove_patterns(batch.patterns.into_iter().collect())?;
         if sender.is_outdated {
@@ -178,7 +186,7 @@ impl Sender {
                 next = call(|store| store.remove_matching(kind, &pattern, position))?.next;
                 pgrx::check_for_interrupts!();
                 if next.is_some() {
-                    let more = take(BatchSize::FIRST)?;
+                    let more = take(BatchSize::FIRST, 0)?;
                     self.send(&more)?;
                     // The scan has passed names that came since: the same pattern begins again.
                     for pattern in more.patterns {

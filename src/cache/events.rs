@@ -10,6 +10,7 @@ use pgrx::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
+use super::names;
 use super::store::{self, Delivery};
 use crate::error::Failure;
 use crate::ledger::registry;
@@ -111,11 +112,19 @@ fn name_of(
 }
 
 fn of_row(row: &Row, relation: &Option<String>) -> Vec<Event> {
+    // the tag that every change of a relation has says no more than its name
+    let own = row.relation.map(names::relation_tag);
+    let tags: Vec<String> = row
+        .tags
+        .iter()
+        .filter(|tag| Some(*tag) != own.as_ref())
+        .cloned()
+        .collect();
     let captured_at = row
         .captured_at
         .and_then(|at| serde_json::to_value(at).ok())
         .unwrap_or_default();
-    let payload = payload(relation, &row.operation, &row.keys, &row.tags, captured_at);
+    let payload = payload(relation, &row.operation, &row.keys, &tags, captured_at);
     let channels: HashSet<&str> = row
         .channels
         .iter()

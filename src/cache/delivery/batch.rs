@@ -14,6 +14,8 @@ use crate::settings;
 #[derive(Default)]
 pub struct Batch {
     pub rows: u64,
+    /// The last block that a row came from.
+    pub last_block: u32,
     keys: HashSet<String>,
     tags: HashSet<String>,
     pub patterns: HashSet<(PatternKind, String)>,
@@ -21,15 +23,17 @@ pub struct Batch {
     pub events: Vec<events::Row>,
 }
 
-/// Takes up to `limit` rows out of the outbox.
-pub fn take(limit: i64) -> Result<Batch, Failure> {
+/// Takes up to `limit` rows out of the outbox, from a block on.
+pub fn take(limit: i64, first_block: u32) -> Result<Batch, Failure> {
+    let mut first = pg_sys::ItemPointerData::default();
+    pgrx::itemptr::item_pointer_set_all(&mut first, first_block, 0);
     let tells = settings::PUBLISH_EVENTS.get() || settings::NOTIFY_EVENTS.get();
     let batch = Spi::connect_mut(|client| {
         let mut batch = Batch::default();
         let rows = client.update(
             include_str!("../../../sql/delivery/take.sql"),
             None,
-            &[limit.into()],
+            &[limit.into(), first.into()],
         )?;
         for row in rows {
             let texts = |column| -> Result<Vec<String>, pgrx::spi::Error> {
@@ -37,6 +41,11 @@ pub fn take(limit: i64) -> Result<Batch, Failure> {
                 Ok(texts.unwrap_or_default().into_iter().flatten().collect())
             };
             batch.rows += 1;
+            if let Some(place) = row.get::<pg_sys::ItemPointerData>(11)? {
+                // SAFETY: the place of a row, copied out of the result.
+                let block = unsafe { pgrx::itemptr::item_pointer_get_block_number(&place) };
+                batch.last_block = batch.last_block.max(block);
+            }
             let (keys, tags) = (texts(4)?, texts(5)?);
             for (column, kind) in [(6, PatternKind::Key), (7, PatternKind::Tag)] {
                 let patterns = texts(column)?.into_iter().map(|pattern| (kind, pattern));
@@ -84,10 +93,12 @@ impl Batch {
     }
 }
 
-/// How many rows the next batch takes: more as long as they say little each.
+/// How many rows the next batch takes, which is more as long as they say little each, and where it
+/// begins: a long backlog is not passed again for every batch of it.
 pub struct BatchSize {
     rows: i64,
     full_in_a_row: u32,
+    first_block: u32,
 }
 
 impl Default for BatchSize {
@@ -95,6 +106,7 @@ impl Default for BatchSize {
         Self {
             rows: Self::FIRST,
             full_in_a_row: 0,
+            first_block: 0,
         }
     }
 }
@@ -109,7 +121,12 @@ impl BatchSize {
         self.rows
     }
 
+    pub fn first_block(&self) -> u32 {
+        self.first_block
+    }
+
     pub fn learn(&mut self, delivered: &Delivered) {
+        self.first_block = delivered.next_block;
         self.full_in_a_row = if delivered.is_full {
             self.full_in_a_row.wrapping_add(1)
         } else {

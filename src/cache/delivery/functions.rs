@@ -12,7 +12,8 @@ use crate::ledger::registry;
 use crate::security;
 use crate::shared_memory;
 
-const CHECK_INTERVAL: Duration = Duration::from_millis(2);
+const FIRST_CHECK: Duration = Duration::from_millis(1);
+const LONGEST_CHECK: Duration = Duration::from_millis(50);
 
 /// Delivers what is in the outbox, at least `limit` rows of it if there are so many. Returns how
 /// many rows it was.
@@ -81,6 +82,7 @@ fn wait(timeout: Duration) -> Result<bool, Failure> {
     if let Some(slot) = shared_memory::this_slot() {
         slot.deliverer.wake();
     }
+    let mut pause = FIRST_CHECK;
     loop {
         if with_latest_snapshot(|| self::newest(Some(newest)))?.is_none() {
             return Ok(true);
@@ -94,12 +96,13 @@ fn wait(timeout: Duration) -> Result<bool, Failure> {
             pg_sys::WaitLatch(
                 pg_sys::MyLatch,
                 events as i32,
-                CHECK_INTERVAL.as_millis() as std::ffi::c_long,
+                pause.as_millis() as std::ffi::c_long,
                 pg_sys::PG_WAIT_EXTENSION,
             );
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }
         pgrx::check_for_interrupts!();
+        pause = (pause * 2).min(LONGEST_CHECK);
     }
 }
 
