@@ -366,6 +366,9 @@ fn settings_are_reloaded() {
         second.url()
     ));
     client.run("SELECT pg_reload_conf()");
+    eventually("an epoch in the other Redis", || {
+        epoch(&second, &database).is_some()
+    });
     delivers(&mut client, &second);
     assert_eq!(worker_of(&mut client, &database), Some(pid));
     let unix = second.socket_url();
