@@ -1,17 +1,37 @@
 -- What keeps ledgers and invalidation right when their tables are altered or dropped.
 
+CREATE FUNCTION inventory_perf.invalidates() RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_depend d
+        WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+          AND d.refobjid OPERATOR(pg_catalog.=) 'inventory_perf.invalidate_cache()'::pg_catalog.regprocedure
+          AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_trigger'::pg_catalog.regclass);
+END;
+COMMENT ON FUNCTION inventory_perf.invalidates() IS
+'whether any table has a trigger that calls invalidate_cache()';
+REVOKE ALL ON FUNCTION inventory_perf.invalidates() FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.on_ddl_command_start() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF inventory_perf.invalidates() THEN
+        PERFORM inventory_perf.note_parts();
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION inventory_perf.on_ddl_command_start() IS
+'remembers which parts tables with invalidation triggers have';
+REVOKE ALL ON FUNCTION inventory_perf.on_ddl_command_start() FROM PUBLIC;
+
 CREATE FUNCTION inventory_perf.on_ddl_command_end() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM inventory_perf.ledger) THEN
         PERFORM inventory_perf.sync_members();
     END IF;
-    IF EXISTS (
-        SELECT FROM pg_catalog.pg_depend d
-        WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-          AND d.refobjid = 'inventory_perf.invalidate_cache()'::pg_catalog.regprocedure
-          AND d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
-    ) THEN
+    IF inventory_perf.invalidates() THEN
         PERFORM inventory_perf.sync_invalidation();
     END IF;
 END
@@ -43,6 +63,9 @@ COMMENT ON FUNCTION inventory_perf.after_drop(oid[], text[]) IS
 'what the event trigger does once it knows what was dropped';
 REVOKE ALL ON FUNCTION inventory_perf.after_drop(oid[], text[]) FROM PUBLIC;
 
+CREATE EVENT TRIGGER inventory_perf_ddl_command_start ON ddl_command_start
+    WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE')
+    EXECUTE FUNCTION inventory_perf.on_ddl_command_start();
 CREATE EVENT TRIGGER inventory_perf_ddl_command_end ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
                  'CREATE SUBSCRIPTION', 'ALTER SUBSCRIPTION')

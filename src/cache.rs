@@ -31,6 +31,6 @@ mod table_store;
 mod template;
 pub mod text_array;
 pub mod tree;
-mod trigger;
+pub mod trigger;
 #[allow(dead_code)]
 pub mod validity;

@@ -2,12 +2,13 @@
 //!
 //! It is on the path of every write, so it reads the transition tables directly and appends one row
 //! to the outbox: no query, no shared row, nothing to wait for. Capture of a ledger reads the same
-//! transition tables, which PostgreSQL fills once for both. Each trigger takes its own columns out
-//! of a row; passing rows from one to the other would cost more than that.
+//! transition tables, which PostgreSQL fills once for both, and hands over the keys whose levels it
+//! has just worked out. Each trigger takes its own columns out of a row: passing those on would cost
+//! as much, as the mapping of a ledger need not name the columns of the templates.
 
 mod collected;
 mod plan;
-mod values;
+pub mod values;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -17,6 +18,7 @@ use super::outbox::{self, Invalidation};
 use super::template::Target;
 use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
+use crate::ledger::capture::changes;
 use crate::{security, settings};
 use collected::{Collected, Everything};
 use plan::{BoundPart, Plan, trigger_name};
@@ -135,13 +137,18 @@ unsafe fn changed(trigger: &pg_sys::TriggerData, plan: &Plan) -> Result<(), Fail
         }
     }
     if rows.any {
-        append(plan, operation, &rows.collected)
+        append(trigger, plan, operation, &rows.collected)
     } else {
         Ok(())
     }
 }
 
-fn append(plan: &Plan, operation: Operation, collected: &Collected) -> Result<(), Failure> {
+fn append(
+    trigger: &pg_sys::TriggerData,
+    plan: &Plan,
+    operation: Operation,
+    collected: &Collected,
+) -> Result<(), Failure> {
     let sorted = collected.sort(plan.templates.iter().map(|template| Everything {
         target: template.target,
         name: &template.everything,
@@ -158,7 +165,8 @@ fn append(plan: &Plan, operation: Operation, collected: &Collected) -> Result<()
         patterns: sorted.key_patterns,
         tag_patterns: sorted.tag_patterns,
         channels: sorted.channels,
-        changes: None,
+        // SAFETY: the trigger manager keeps the relation open.
+        changes: unsafe { changes::take(trigger) },
         flush: false,
         broadened: sorted.broadened,
     })

@@ -5,6 +5,7 @@
 //! the ledger's pending table. No query is run, no row is shared with another writer, nothing
 //! waits.
 
+pub mod changes;
 mod plan;
 mod truncation;
 
@@ -89,7 +90,18 @@ unsafe fn capture_statement(
             pg_sys::tuplestore_select_read_pointer(rows, 0);
         }
     }
-    append_pending(plan.pending, plan.has_value, &mut legs)
+    let mut changed = plan
+        .told
+        .as_ref()
+        .filter(|_| changes::are_wanted())
+        .map(|told| changes::Changed::new(told, legs.keys.len()));
+    append_pending(plan.pending, plan.has_value, &mut legs, changed.as_mut())?;
+    if let Some(changed) = changed {
+        // SAFETY: the keys are of the types that the plan was made with.
+        let keys = unsafe { changed.to_json(&legs.keys) };
+        changes::note(trigger, relation, keys);
+    }
+    Ok(())
 }
 
 /// Captures every row of one member of a ledger, as if it were inserted, or deleted. Returns
@@ -113,7 +125,7 @@ pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<bool, F
             has_rows = true;
             plan.collect(slot, &mut legs, retract)?;
             if legs.legs.len() + legs.wide.len() >= WHOLE_TABLE_BATCH {
-                append_pending(plan.pending, plan.has_value, &mut legs)?;
+                append_pending(plan.pending, plan.has_value, &mut legs, None)?;
                 legs = plan.buffer();
             }
         }
@@ -122,7 +134,7 @@ pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<bool, F
         pg_sys::UnregisterSnapshot(snapshot);
         pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
     }
-    append_pending(plan.pending, plan.has_value, &mut legs)?;
+    append_pending(plan.pending, plan.has_value, &mut legs, None)?;
     Ok(has_rows)
 }
 
@@ -139,11 +151,12 @@ pub fn check_interrupts() {
 /// pages then stay at hand.
 const SORT_KEYS_FROM: usize = 64;
 
-/// Appends what was collected to the pending table.
+/// Appends what was collected to the pending table. `changed` is told the keys.
 fn append_pending(
     pending: pg_sys::Oid,
     has_value: bool,
     legs: &mut LegBuffer,
+    mut changed: Option<&mut changes::Changed>,
 ) -> Result<(), Failure> {
     if legs.legs.len() > SORT_KEYS_FROM && legs.wide.is_empty() {
         legs.rank_keys();
@@ -160,9 +173,15 @@ fn append_pending(
     // SAFETY: the table has the columns of a pending row, which open() has checked.
     unsafe {
         for movement in first.into_iter().chain(movements) {
+            if let Some(changed) = &mut changed {
+                changed.add(movement.key);
+            }
             row.write(&mut writer, legs.keys.datums(movement.key), &movement);
         }
         for wide in &legs.wide {
+            if let Some(changed) = &mut changed {
+                changed.add(wide.key);
+            }
             row.write_wide(&mut writer, legs.keys.datums(wide.key), wide);
         }
     }

@@ -87,6 +87,10 @@ impl KeyType {
         })
     }
 
+    pub fn oid(&self) -> pg_sys::Oid {
+        self.type_oid
+    }
+
     unsafe fn hash(&mut self, datum: pg_sys::Datum) -> u64 {
         match &mut self.kind {
             Kind::Word => datum.value() as u64,

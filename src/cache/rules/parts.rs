@@ -2,20 +2,71 @@
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use super::{table, triggers};
 use crate::error::{Failure, OrRaise};
 use crate::ledger::registry::relation_name;
 use crate::security;
 
-/// Called by the event trigger after commands that may have given a table a part, or taken one.
+/// Called by the event trigger before commands that may give a table a part, or take one.
+#[pg_extern(sql = false)]
+fn note_parts() {
+    if IS_SYNCING.get() {
+        return;
+    }
+    let statement = statement();
+    // A command inside another one leaves what was noted before both.
+    if BEFORE.with_borrow(|before| before.as_ref().is_some_and(|(at, _)| *at == statement)) {
+        return;
+    }
+    let trees = security::with_safe_path(trees).or_raise();
+    BEFORE.set(Some((statement, trees)));
+}
+
+/// Called by the event trigger after such commands. It does nothing unless the command gave or took
+/// a part: when a dump is restored, the triggers of the parts are still to come.
 #[pg_extern(sql = false)]
 fn sync_invalidation() {
     // The triggers that this creates are DDL as well, and end here again.
-    if let Some(_syncing) = Syncing::begin() {
-        security::with_safe_path(sync).or_raise();
-    }
+    let Some(_syncing) = Syncing::begin() else {
+        return;
+    };
+    let before = BEFORE.take().filter(|(at, _)| *at == statement());
+    security::with_safe_path(|| {
+        if before.is_some_and(|(_, before)| trees().is_ok_and(|now| now == before)) {
+            return Ok(());
+        }
+        sync()
+    })
+    .or_raise();
+}
+
+type Trees = Vec<(pg_sys::Oid, pg_sys::Oid)>;
+
+thread_local! {
+    /// The parts of tables with triggers before the command, and of which statement it is.
+    static BEFORE: RefCell<Option<(pg_sys::TimestampTz, Trees)>> = const { RefCell::new(None) };
+}
+
+fn statement() -> pg_sys::TimestampTz {
+    // SAFETY: reads a backend variable.
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
+/// What hangs below tables with triggers of their own, each with what it hangs below.
+fn trees() -> Result<Trees, Failure> {
+    let trees = Spi::connect_mut(|client| {
+        let mut trees = Vec::new();
+        // A query that reads only would not see what this command did.
+        let query = include_str!("../../../sql/cache/trees.sql");
+        for row in client.update(query, None, &[])? {
+            let oid = |column| row.get::<pg_sys::Oid>(column);
+            trees.extend(oid(1)?.zip(oid(2)?));
+        }
+        Ok::<_, pgrx::spi::Error>(trees)
+    })?;
+    Ok(trees)
 }
 
 thread_local! {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::MAX_KEYS;
+use super::changes::{self, Told};
 use crate::error::Failure;
 use crate::invalidation;
 use crate::ledger::keys::{KeyInterner, KeyType};
@@ -29,6 +30,8 @@ pub struct Plan {
     ledger: String,
     pub pending: pg_sys::Oid,
     pub has_value: bool,
+    /// How keys are told to whoever waits for changed levels; none if nobody can be told.
+    pub told: Option<Told>,
     epoch: u64,
     layout: Layout,
     quantity_type: MeasureType,
@@ -124,6 +127,8 @@ impl Plan {
                 ledger: ledger.name.clone(),
                 pending: ledger.pending,
                 has_value: layout.value.is_some(),
+                told: changes::is_told(member)
+                    .then(|| Told::new(&ledger.mapping.keys, key_types.iter().map(KeyType::oid))),
                 epoch,
                 layout,
                 quantity_type: measure(layout.quantity)?,

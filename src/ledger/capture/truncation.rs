@@ -7,6 +7,7 @@
 use pgrx::pg_sys;
 use std::cell::Cell;
 
+use super::changes;
 use crate::error::Failure;
 use crate::ledger::{members, registry};
 use crate::security;
@@ -44,6 +45,9 @@ fn capture_safely(relation: pg_sys::Oid, is_before: bool) -> Result<(), Failure>
         }
     };
     let is_under_way = WHOLE.get() == Some(whole);
+    if !is_before && changes::are_wanted() {
+        changes::note_all(relation);
+    }
     match (is_before, relation == ledger.oid) {
         (true, true) if !members::has_plain_children(ledger.oid)? => {
             WHOLE.set(Some(whole));
