@@ -137,13 +137,17 @@ fn write_integer(text: &mut Vec<u8>, number: i64) {
 
 fn write_uuid(text: &mut Vec<u8>, uuid: &[u8; 16]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut written = [b'-'; 36];
+    let mut place = 0;
     for (position, byte) in uuid.iter().enumerate() {
         if matches!(position, 4 | 6 | 8 | 10) {
-            text.push(b'-');
+            place += 1;
         }
-        text.push(DIGITS[usize::from(byte >> 4)]);
-        text.push(DIGITS[usize::from(byte & 15)]);
+        written[place] = DIGITS[usize::from(byte >> 4)];
+        written[place + 1] = DIGITS[usize::from(byte & 15)];
+        place += 2;
     }
+    text.extend_from_slice(&written);
 }
 
 /// As the ISO style writes days.
