@@ -59,11 +59,11 @@ COMMENT ON FUNCTION inventory_perf.note_parts() IS
 'remembers the partitions and children that there are before a command; the event trigger calls it';
 REVOKE ALL ON FUNCTION inventory_perf.note_parts() FROM PUBLIC;
 
-CREATE FUNCTION inventory_perf.sync_invalidation() RETURNS void
+CREATE FUNCTION inventory_perf.sync_invalidation(altered oid[]) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'sync_invalidation_wrapper';
-COMMENT ON FUNCTION inventory_perf.sync_invalidation() IS
-'gives new partitions and children the triggers of invalidate_on_change(), and takes them from former ones; the event trigger calls it';
-REVOKE ALL ON FUNCTION inventory_perf.sync_invalidation() FROM PUBLIC;
+COMMENT ON FUNCTION inventory_perf.sync_invalidation(oid[]) IS
+'gives new partitions and children the triggers of invalidate_on_change(), takes them from former ones, and makes invalid what depends on tables that were altered; the event trigger calls it';
+REVOKE ALL ON FUNCTION inventory_perf.sync_invalidation(oid[]) FROM PUBLIC;
 
 CREATE FUNCTION inventory_perf.invalidate_keys(VARIADIC keys text[]) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'invalidate_keys_wrapper';

@@ -25,19 +25,30 @@ COMMENT ON FUNCTION inventory_perf.on_ddl_command_start() IS
 'remembers which parts tables with invalidation triggers have';
 REVOKE ALL ON FUNCTION inventory_perf.on_ddl_command_start() FROM PUBLIC;
 
+CREATE FUNCTION inventory_perf.on_ddl_invalidation() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF inventory_perf.invalidates() THEN
+        PERFORM inventory_perf.sync_invalidation(
+            (SELECT pg_catalog.array_agg(c.objid) FROM pg_catalog.pg_event_trigger_ddl_commands() c
+             WHERE c.classid = 'pg_catalog.pg_class'::regclass));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION inventory_perf.on_ddl_invalidation() IS
+'gives parts of tables their invalidation triggers, and makes invalid what depends on a table that was altered';
+REVOKE ALL ON FUNCTION inventory_perf.on_ddl_invalidation() FROM PUBLIC;
+
 CREATE FUNCTION inventory_perf.on_ddl_command_end() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM inventory_perf.ledger) THEN
         PERFORM inventory_perf.sync_members();
     END IF;
-    IF inventory_perf.invalidates() THEN
-        PERFORM inventory_perf.sync_invalidation();
-    END IF;
 END
 $$;
 COMMENT ON FUNCTION inventory_perf.on_ddl_command_end() IS
-'counts partitions that come to a ledger or go, marks a ledger stale whose triggers were disabled, and gives parts of tables their invalidation triggers';
+'counts partitions that come to a ledger or go, and marks a ledger stale whose triggers were disabled';
 REVOKE ALL ON FUNCTION inventory_perf.on_ddl_command_end() FROM PUBLIC;
 
 CREATE FUNCTION inventory_perf.on_sql_drop() RETURNS event_trigger
@@ -64,7 +75,8 @@ COMMENT ON FUNCTION inventory_perf.after_drop(oid[], text[]) IS
 REVOKE ALL ON FUNCTION inventory_perf.after_drop(oid[], text[]) FROM PUBLIC;
 
 CREATE EVENT TRIGGER inventory_perf_ddl_command_start ON ddl_command_start
-    WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE')
+    WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
+                 'DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED')
     EXECUTE FUNCTION inventory_perf.on_ddl_command_start();
 CREATE EVENT TRIGGER inventory_perf_ddl_command_end ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
@@ -72,3 +84,7 @@ CREATE EVENT TRIGGER inventory_perf_ddl_command_end ON ddl_command_end
     EXECUTE FUNCTION inventory_perf.on_ddl_command_end();
 CREATE EVENT TRIGGER inventory_perf_sql_drop ON sql_drop
     EXECUTE FUNCTION inventory_perf.on_sql_drop();
+CREATE EVENT TRIGGER inventory_perf_ddl_invalidation ON ddl_command_end
+    WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
+                 'DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED')
+    EXECUTE FUNCTION inventory_perf.on_ddl_invalidation();

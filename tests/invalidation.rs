@@ -173,9 +173,11 @@ fn a_dump_carries_the_triggers() {
     let found: String = restored.query_one(triggers, &[]).expect("triggers").get(0);
     assert_eq!(found, expected);
     assert_eq!(found.matches(" A ").count(), 8, "{found}");
-    // what was not delivered is of the other database
-    assert_eq!(keys(&mut restored), Vec::<Vec<String>>::new());
+    // what was not delivered is of the other database; altering the new tables is told
+    assert!(keys(&mut restored).iter().all(Vec::is_empty));
+    restored.run("TRUNCATE inventory_perf.cache_outbox");
     restored.run("CREATE TABLE second PARTITION OF \"My Moves\" FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')");
+    restored.run("TRUNCATE inventory_perf.cache_outbox");
     restored.run("INSERT INTO second VALUES (2, '2025-01-01')");
     restored.run("UPDATE \"My Moves\" SET \"Id\" = 3 WHERE \"Id\" = 1");
     assert_eq!(

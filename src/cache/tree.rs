@@ -20,7 +20,6 @@ pub struct Ancestors {
 }
 
 /// The roots of the trees that a table belongs to: itself if it is no part of another one.
-#[allow(dead_code)]
 pub fn roots(relation: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>, Failure> {
     Ok(look_up(relation)?.roots)
 }

@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::cell::{Cell, RefCell};
 
-use super::{table, triggers};
+use super::{altered, table, triggers};
 use crate::error::{Failure, OrRaise};
 use crate::ledger::registry::relation_name;
 use crate::security;
@@ -24,20 +24,31 @@ fn note_parts() {
     BEFORE.set(Some((statement, trees)));
 }
 
-/// Called by the event trigger after such commands. It does nothing unless the command gave or took
-/// a part: when a dump is restored, the triggers of the parts are still to come.
+/// Called by the event trigger after such commands, with the relations that were altered. Triggers
+/// are created or dropped only if the command gave or took a part: when a dump is restored, those of
+/// the parts are still to come.
 #[pg_extern(sql = false)]
-fn sync_invalidation() {
+fn sync_invalidation(altered: Option<Vec<pg_sys::Oid>>) {
     // The triggers that this creates are DDL as well, and end here again.
     let Some(_syncing) = Syncing::begin() else {
         return;
     };
     let before = BEFORE.take().filter(|(at, _)| *at == statement());
+    let altered = altered.unwrap_or_default();
     security::with_safe_path(|| {
-        if before.is_some_and(|(_, before)| trees().is_ok_and(|now| now == before)) {
-            return Ok(());
+        let now = trees()?;
+        let before = before.map(|(_, before)| before);
+        if before.as_ref() != Some(&now) {
+            sync()?;
         }
-        sync()
+        // A table that gets or loses a part has other rows.
+        let before = before.unwrap_or_default();
+        let parents = before
+            .iter()
+            .filter(|edge| !now.contains(edge))
+            .chain(now.iter().filter(|edge| !before.contains(edge)))
+            .map(|(_, parent)| *parent);
+        altered::invalidate(altered.iter().copied().chain(parents))
     })
     .or_raise();
 }

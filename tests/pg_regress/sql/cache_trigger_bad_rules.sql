@@ -45,7 +45,7 @@ GRANT INSERT, TRIGGER ON t TO cache_stranger;
 SET ROLE cache_stranger;
 SELECT inventory_perf.invalidate_on_change('t');
 SELECT inventory_perf.stop_invalidating('t');
-SELECT inventory_perf.sync_invalidation();
+SELECT inventory_perf.sync_invalidation(NULL);
 -- whoever may create triggers may create this one
 CREATE TRIGGER by_hand AFTER INSERT ON t EXECUTE FUNCTION inventory_perf.invalidate_cache('t');
 RESET ROLE;
