@@ -98,6 +98,16 @@ fn next<T: redis::FromRedisValue>(replies: &mut impl Iterator<Item = Value>) -> 
     )
 }
 
+/// What is no text is none of ours, and as good as not there.
+fn texts(values: Vec<Option<Vec<u8>>>) -> Vec<Option<String>> {
+    let text = |value: Option<Vec<u8>>| value.and_then(|bytes| String::from_utf8(bytes).ok());
+    values.into_iter().map(text).collect()
+}
+
+fn text(value: Option<Vec<u8>>) -> Option<String> {
+    texts(vec![value]).pop().flatten()
+}
+
 /// Redis takes no time below a millisecond.
 fn milliseconds(duration: Duration) -> u64 {
     (duration.as_millis() as u64).max(1)
@@ -128,7 +138,7 @@ impl Store for RedisStore {
             }
             None => None,
         };
-        let mut stamps: Vec<Option<String>> = next(&mut replies)?;
+        let mut stamps = texts(next(&mut replies)?);
         let epoch = if stamps.is_empty() {
             None
         } else {
@@ -153,13 +163,13 @@ impl Store for RedisStore {
             .arg(self.largest_entry)
             .arg(u8::from(headers_only));
         let mut replies = self.invoke::<Vec<Value>>(&call)?.into_iter();
-        let epoch = next(&mut replies)?;
+        let epoch = text(next(&mut replies)?);
         let entries = entries
             .iter()
             .map(|_| {
                 Ok(StoredEntry {
                     entry: next(&mut replies)?,
-                    stamps: next(&mut replies)?,
+                    stamps: texts(next(&mut replies)?),
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -254,7 +264,7 @@ impl Store for RedisStore {
             pipeline.cmd("PUBLISH").arg(channel).arg(payload);
         }
         let mut replies = self.replies(&pipeline)?.into_iter();
-        let epoch = next(&mut replies)?;
+        let epoch = text(next(&mut replies)?);
         for reply in replies {
             convert::<i64>(reply)?;
         }
@@ -277,10 +287,12 @@ impl Store for RedisStore {
 
     fn epoch(&mut self) -> Result<Delivered> {
         self.expect(SMALL_REPLY);
-        let mut command = redis::cmd("GET");
+        // unlike GET it does not refuse a key of another type
+        let mut command = redis::cmd("MGET");
         command.arg(self.names.epoch());
+        let mut epoch: Vec<Option<Vec<u8>>> = connection::query(&mut self.transport, &command)?;
         Ok(Delivered {
-            epoch: connection::query(&mut self.transport, &command)?,
+            epoch: text(epoch.pop().flatten()),
             run_id: self.run_id(),
         })
     }
@@ -354,17 +366,17 @@ impl Store for RedisStore {
     fn status(&mut self) -> Result<ServerStatus> {
         self.expect(SMALL_REPLY);
         let mut pipeline = redis::pipe();
-        pipeline.cmd("GET").arg(self.names.epoch());
+        pipeline.cmd("MGET").arg(self.names.epoch());
         pipeline.cmd("PTTL").arg(self.names.lease());
         let started = Instant::now();
         let mut replies = self.replies(&pipeline)?.into_iter();
         let latency = started.elapsed();
-        let epoch = next(&mut replies)?;
+        let epoch = next::<Vec<Option<Vec<u8>>>>(&mut replies)?.pop().flatten();
         let lease: i64 = next(&mut replies)?;
         Ok(ServerStatus {
             version: Some(self.server.version.clone()),
             run_id: self.run_id(),
-            epoch,
+            epoch: text(epoch),
             lease_left: u64::try_from(lease).ok().map(Duration::from_millis),
             latency,
         })

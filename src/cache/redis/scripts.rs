@@ -14,12 +14,13 @@ pub struct Scripts {
 /// present stamps. How far invalidations are delivered becomes part of a new stamp in the same
 /// step: a stamp exists since before the delivery of everything later.
 const CREATE_STAMPS: &str = r"
-local delivered = redis.call('GET', KEYS[1]) or ''
+local delivered = redis.pcall('GET', KEYS[1])
+delivered = type(delivered) == 'string' and string.match(delivered, '^%d+:%x+$') or ''
 local stamps = {}
 for i = 2, #KEYS do
-    local stamp = redis.call('GET', KEYS[i])
+    local stamp = redis.pcall('GET', KEYS[i])
     -- one that does not say since when it exists is of little use
-    if stamp and string.find(stamp, '^%x+:%d+:') then
+    if type(stamp) == 'string' and string.find(stamp, '^%x+:%d+:%x+$') then
         if redis.call('PTTL', KEYS[i]) < ARGV[1] / 2 then
             redis.call('PEXPIRE', KEYS[i], ARGV[1])
         end
@@ -36,7 +37,8 @@ return stamps
 /// only. Returns epoch, then entry and stamps of each. Whatever is not an entry is returned as it
 /// is, without stamps.
 const READ_STORED: &str = r"
-local result = { redis.call('GET', KEYS[1]) }
+local epoch = redis.pcall('GET', KEYS[1])
+local result = { type(epoch) == 'string' and epoch }
 local kinds = { t = 'tag:', k = 'key:' }
 for i = 2, #KEYS do
     local entry = redis.pcall('GETRANGE', KEYS[i], 0, ARGV[2])
@@ -84,7 +86,7 @@ return 0
 
 /// KEYS: epoch, lease; ARGV: epoch, milliseconds.
 const RENEW_LEASE: &str = r"
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then
     return 0
 end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
@@ -94,11 +96,13 @@ return 1
 /// KEYS: epoch, delivered; ARGV: epoch, number. Deliverers may overtake each other: the largest number
 /// of an epoch stays. Returns the epoch, or nothing if how far it was delivered is lost.
 pub const ADVANCE_DELIVERED: &str = r"
-local epoch = redis.call('GET', KEYS[1])
+local epoch = redis.pcall('GET', KEYS[1])
 if epoch ~= ARGV[1] then
-    return epoch
+    return type(epoch) == 'string' and epoch
 end
-local number, since = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+):(.*)$')
+local delivered = redis.pcall('GET', KEYS[2])
+delivered = type(delivered) == 'string' and delivered or ''
+local number, since = string.match(delivered, '^(%d+):(.*)$')
 if since ~= epoch then
     return false
 end
