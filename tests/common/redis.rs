@@ -194,6 +194,12 @@ impl Redis {
         self.start();
     }
 
+    /// Deletes what a stopped Redis has saved.
+    pub fn forget(&self) {
+        let _ = std::fs::remove_file(self.directory.join("dump.rdb"));
+        let _ = std::fs::remove_dir_all(self.directory.join("appendonlydir"));
+    }
+
     /// Stops it without closing a connection: what it is sent vanishes until [`thaw`](Self::thaw).
     pub fn freeze(&self) {
         self.signal("STOP");
