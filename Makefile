@@ -45,6 +45,7 @@ test: lint install ## run every test
 
 bench: install ## measure against plain PostgreSQL (SCALE=10000000 for the reference scale)
 	INVENTORY_PERF_BENCH_MOVES=$(SCALE) cargo bench --bench ledger
+	cargo bench --bench cache
 
 clean: demo-stop ## remove what was built
 	cargo clean
