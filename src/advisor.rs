@@ -2,6 +2,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`advise`] | `advise_indexes()`: from a workload to indexes |
+//! | [`evaluate`] | `evaluate_indexes()`: what if these were built |
 //! | [`index`] | what an index is: definition, DDL, name |
 //! | [`workload`] | the statements to advise for, and what became of each |
 //! | [`statement`] | a statement as it is costed |
@@ -9,22 +11,48 @@
 //! | [`facts`] | what catalogs and statistics say of a table |
 //! | [`candidates`] | which indexes could help a statement |
 //! | [`drops`] | indexes that cost more than they give |
+//! | [`world`] | the workload and the indexes considered, as the search sees them |
+//! | [`search`] | which indexes to choose |
+//! | [`size`] | how large an index will be |
+//! | [`sizing`] | size estimates from statistics |
+//! | [`writes`] | what indexes make writing more expensive |
+//! | [`whatif`] | what the planner would do if indexes were there |
+//! | [`by_rule`] | indexes that the planner cannot be asked about |
+//! | [`definition`] | definitions from CREATE INDEX statements |
+//! | [`recipe`] | the statements that build an index |
+//! | [`period`] | what was written in the period of the workload |
+//! | [`progress`] | how long a search may take |
+//! | [`subtransaction`] | work that may fail by itself |
 
+mod advise;
 #[allow(dead_code)]
-pub mod analysis;
+mod analysis;
 #[allow(dead_code)]
 mod attempt;
+mod by_rule;
 #[allow(dead_code)]
-pub mod candidates;
-pub mod drops;
+mod candidates;
+mod definition;
+mod drops;
+mod evaluate;
 #[allow(dead_code)]
-pub mod facts;
+mod facts;
 #[allow(dead_code)]
-pub mod index;
+mod index;
+mod period;
+mod progress;
+mod recipe;
+mod search;
+mod size;
+mod sizing;
 #[allow(dead_code)]
-pub mod statement;
+mod statement;
+mod subtransaction;
+mod whatif;
 #[allow(dead_code)]
-pub mod workload;
+mod workload;
+mod world;
+mod writes;
 
 #[cfg(any(test, feature = "pg_test"))]
 mod pg_tests;

@@ -293,6 +293,7 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
     );
     // Every one of these either checks whose ledger it is, or tells nothing and changes nothing.
     let open = [
+        "advise_indexes",
         "added_month",
         "assert_exact",
         "attach_ledger",
@@ -305,6 +306,7 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
         "check_period",
         "days_between",
         "detach_ledger",
+        "evaluate_indexes",
         "history_length",
         "ledger_status",
         "ledger_workload",

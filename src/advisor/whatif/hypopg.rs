@@ -1,0 +1,168 @@
+//! Hypothetical indexes of the extension hypopg.
+//!
+//! hypopg shows all of a session's hypothetical indexes to the planner, those that the caller made
+//! among them, and guesses their sizes. So each is made once; which of them a plan sees, and how
+//! large they are, is decided for each plan (see `planning`).
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::panic::AssertUnwindSafe;
+
+use super::planning;
+use super::{Hypothetical, PlanCost, Scenario, WhatIf};
+use crate::advisor::analysis::shape::QueryShape;
+use crate::advisor::index::IndexDefinition;
+use crate::advisor::size::SizeEstimate;
+use crate::advisor::statement::{Source, Statement};
+use crate::advisor::subtransaction::{Refusal, rolled_back};
+use crate::error::Failure;
+use crate::security;
+use crate::sql::qualified;
+
+pub struct HypoPg {
+    /// Call of hypopg_create_index() with its statement as $1.
+    create: String,
+    /// hypopg_drop_index(), looked up in time, so that removing needs no catalog.
+    remove: pg_sys::FmgrInfo,
+    made: Vec<u32>,
+}
+
+impl HypoPg {
+    /// Gives `work` hypothetical indexes, and removes every one that it made, on errors too.
+    pub fn with<R>(work: impl FnOnce(&mut Self) -> R) -> Result<R, Failure> {
+        let mut session = Self::start()?;
+        let session = &raw mut session;
+        // SAFETY: both closures run one after the other on this thread, within the life of the
+        // variable they point to.
+        let outcome = PgTryBuilder::new(AssertUnwindSafe(|| work(unsafe { &mut *session })))
+            .finally(|| unsafe { (*session).remove_all() })
+            .execute();
+        planning::forget_explain();
+        Ok(outcome)
+    }
+
+    fn start() -> Result<Self, Failure> {
+        let (schema, remove) = security::with_safe_path(|| {
+            Spi::connect(|client| {
+                client
+                    .select(
+                        "SELECT n.nspname::text, p.oid \
+                     FROM pg_catalog.pg_extension e \
+                     JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
+                     LEFT JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid \
+                        AND p.proname = 'hypopg_drop_index' \
+                        AND p.proargtypes = '26'::pg_catalog.oidvector \
+                     WHERE e.extname = 'hypopg'",
+                        Some(1),
+                        &[],
+                    )?
+                    .first()
+                    .get_two::<String, pg_sys::Oid>()
+            })
+        })
+        .or_else(|error| match error {
+            pgrx::spi::Error::InvalidPosition => Ok((None, None)),
+            other => Err(other),
+        })?;
+        let (Some(schema), Some(remove)) = (schema, remove) else {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "index advice needs the extension \"hypopg\", which is not installed in this database",
+            )
+            .hint(
+                "Run CREATE EXTENSION hypopg (Debian and Ubuntu: package postgresql-15-hypopg).",
+            ));
+        };
+        let mut session = Self {
+            create: format!(
+                "SELECT indexrelid FROM {}($1)",
+                qualified(&schema, "hypopg_create_index")
+            ),
+            remove: pg_sys::FmgrInfo::default(),
+            made: Vec::new(),
+        };
+        // SAFETY: the function exists; its call information lives as long as the transaction.
+        unsafe {
+            pg_sys::fmgr_info_cxt(remove, &mut session.remove, pg_sys::TopTransactionContext);
+        }
+        Ok(session)
+    }
+
+    fn remove_all(&mut self) {
+        for oid in self.made.drain(..) {
+            // SAFETY: the function takes an OID; it takes an entry off a list of the session,
+            // and returns false for one that is not there.
+            unsafe {
+                pg_sys::FunctionCall1Coll(
+                    &mut self.remove,
+                    pg_sys::InvalidOid,
+                    pg_sys::Datum::from(oid),
+                );
+            }
+        }
+    }
+}
+
+impl WhatIf for HypoPg {
+    fn create(
+        &mut self,
+        definition: &IndexDefinition,
+        size: SizeEstimate,
+    ) -> Result<Hypothetical, Refusal> {
+        let ddl = definition.nameless_ddl();
+        let make = || {
+            security::with_safe_path(|| {
+                Spi::connect(|client| {
+                    client
+                        .select(&self.create, Some(1), &[ddl.as_str().into()])?
+                        .first()
+                        .get_one::<pg_sys::Oid>()
+                })
+            })
+        };
+        let oid = rolled_back(make, || {})?;
+        match oid {
+            Ok(Some(oid)) => {
+                self.made.push(oid.to_u32());
+                Ok(Hypothetical {
+                    oid: oid.to_u32(),
+                    size,
+                })
+            }
+            Ok(None) => Err(internal("hypopg_create_index() returned no index")),
+            Err(error) => Err(internal(&error.to_string())),
+        }
+    }
+
+    fn cost(&mut self, statement: &Statement, scenario: Scenario) -> Result<PlanCost, Refusal> {
+        rolled_back(
+            || planning::cost(statement, scenario),
+            planning::forget_explain,
+        )?
+    }
+
+    fn rows(&mut self, query: &str) -> Result<f64, Refusal> {
+        let statement = Statement {
+            number: 0,
+            text: query.to_owned(),
+            calls: 1.0,
+            total_time_ms: None,
+            weight: 0.0,
+            parameters: Vec::new(),
+            typical: Vec::new(),
+            source: Source::Argument,
+            shape: QueryShape::default(),
+        };
+        let plan = security::with_safe_path(|| self.cost(&statement, Scenario::default()))?;
+        Ok(plan.rows)
+    }
+}
+
+fn internal(message: &str) -> Refusal {
+    Refusal {
+        code: PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        message: message.into(),
+        detail: None,
+        hint: None,
+    }
+}
