@@ -17,6 +17,7 @@ use super::analysis::{self, Analysed};
 use super::facts::{self, TableFacts};
 use super::statement::{Source, Statement};
 use crate::error::Failure;
+use crate::security;
 
 /// Statements of pg_stat_statements that are analysed at most, those with most time first.
 const STATEMENTS: usize = 1_000;
@@ -63,14 +64,17 @@ pub fn gather(
     let scope = check_relations(relations)?;
     let (given, source) = match texts {
         Some(texts) => (given(texts), Source::Argument),
-        None => (statistics::read()?, Source::Statistics),
+        None => (
+            security::with_safe_path(statistics::read)?,
+            Source::Statistics,
+        ),
     };
     let total: f64 = given.iter().map(Given::weight).sum();
     let mut gathering = Gathering {
         scope,
         source,
         total: if total > 0.0 { total } else { 1.0 },
-        observed: observed::read()?,
+        observed: security::with_safe_path(observed::read)?,
         seen: HashMap::new(),
         workload: Workload::default(),
     };
@@ -101,7 +105,7 @@ fn given(texts: Vec<Option<String>>) -> Vec<Given> {
 
 /// Which relations advice is for; an error for one that no index can be advised for.
 pub fn check_relations(relations: Option<&[pg_sys::Oid]>) -> Result<Scope, Failure> {
-    let scope = Scope::load(relations)?;
+    let scope = security::with_safe_path(|| Scope::load(relations))?;
     for relation in relations.unwrap_or_default() {
         check_relation(*relation, &scope)?;
     }
@@ -195,7 +199,7 @@ impl Gathering {
             Ok(analysed) => {
                 let place = self.workload.statements.len();
                 let statement = self.statement(number, given, share, analysed)?;
-                let checks = references::checks(&statement.shape)?;
+                let checks = security::with_safe_path(|| references::checks(&statement.shape))?;
                 self.workload.statements.push(statement);
                 for check in checks {
                     self.add_check(&check, number, given, share)?;
@@ -285,7 +289,7 @@ impl Gathering {
     fn know(&mut self, relation: u32) -> Result<(), Failure> {
         let eligible = self.scope.standing(relation.into()) == Standing::Eligible;
         if eligible && !self.workload.tables.contains_key(&relation) {
-            let facts = facts::load(relation, &self.scope)?;
+            let facts = security::with_safe_path(|| facts::load(relation, &self.scope))?;
             self.workload.tables.insert(relation, facts);
         }
         Ok(())
