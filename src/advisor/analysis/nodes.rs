@@ -121,9 +121,11 @@ pub unsafe fn variables(node: *mut pg_sys::Node) -> Option<Vec<(i32, i16)>> {
 /// # Safety
 /// `node` is a valid expression.
 pub unsafe fn stands_alone(node: *mut pg_sys::Node) -> bool {
+    // In this notation a value can look like no node: its bytes are written as numbers.
     // SAFETY: read-only walks.
     unsafe {
-        pg_sys::bms_is_empty(pg_sys::pull_paramids(node.cast())) && !pg_sys::contain_subplans(node)
+        let notation = string(pg_sys::nodeToString(node.cast())).unwrap_or_default();
+        !notation.contains("{PARAM ") && !pg_sys::contain_subplans(node)
     }
 }
 
