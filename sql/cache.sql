@@ -145,3 +145,65 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cache_set_many_wrappe
 COMMENT ON FUNCTION inventory_perf.cache_set_many(jsonb, interval, text[]) IS
 'does what cache_set() does for every key and value of an object, in the same number of calls to the store; returns how many were stored. Errors as cache_set()';
 REVOKE ALL ON FUNCTION inventory_perf.cache_set_many(jsonb, interval, text[]) FROM PUBLIC;
+
+-- The store when no Redis is configured. Nobody but the owner reads it: functions check what they
+-- find there.
+
+CREATE UNLOGGED TABLE inventory_perf.cache_entries (
+    -- key:… or query:…
+    name text COLLATE "C" PRIMARY KEY,
+    value bytea NOT NULL,
+    expires_at timestamptz NOT NULL,
+    written_at timestamptz NOT NULL
+) WITH (
+    autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000,
+    toast.autovacuum_vacuum_scale_factor = 0.0, toast.autovacuum_vacuum_threshold = 1000
+);
+-- Values are compressed already.
+ALTER TABLE inventory_perf.cache_entries ALTER COLUMN value SET STORAGE EXTERNAL;
+CREATE INDEX cache_entries_written_at ON inventory_perf.cache_entries (written_at);
+COMMENT ON TABLE inventory_perf.cache_entries IS
+'internal to inventory_perf: cached values when no Redis is configured';
+
+CREATE UNLOGGED TABLE inventory_perf.cache_stamps (
+    -- key:… or tag:…
+    name text COLLATE "C" PRIMARY KEY,
+    stamp text NOT NULL,
+    expires_at timestamptz NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE inventory_perf.cache_stamps IS
+'internal to inventory_perf: what cached values depend on when no Redis is configured; a stamp goes away when that changes';
+
+-- Health and statistics
+
+CREATE FUNCTION inventory_perf.cache_health()
+RETURNS TABLE (mode text, reachable boolean, server_version text, run_id text, latency interval,
+               epoch_ok boolean, lease_left interval, breaker_state text, outbox_rows bigint,
+               outbox_age interval, last_error text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cache_health_wrapper';
+COMMENT ON FUNCTION inventory_perf.cache_health() IS
+'asks the store of the cache, and says whether it answers and is the confirmed one, what waits to be delivered, and the last error of this session, or of the workers';
+REVOKE ALL ON FUNCTION inventory_perf.cache_health() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION inventory_perf.cache_health() TO pg_monitor;
+
+CREATE FUNCTION inventory_perf.cache_stats_row()
+RETURNS TABLE (scope text, hits bigint, misses bigint, misses_by_reason jsonb, fills bigint,
+               fills_refused bigint, fills_too_large bigint, bytes_read bigint,
+               bytes_written bigint, store_calls bigint, mean_latency interval,
+               p50_latency interval, p99_latency interval, max_latency interval,
+               breaker_state text, outbox_rows bigint, outbox_age interval, lease_left interval)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cache_stats_row_wrapper';
+COMMENT ON FUNCTION inventory_perf.cache_stats_row() IS
+'what the view inventory_perf.cache_stats shows';
+REVOKE ALL ON FUNCTION inventory_perf.cache_stats_row() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION inventory_perf.cache_stats_row() TO pg_monitor;
+
+CREATE VIEW inventory_perf.cache_stats AS
+SELECT s.scope, s.hits, s.misses, s.misses_by_reason, s.fills, s.fills_refused, s.fills_too_large,
+       s.bytes_read, s.bytes_written, s.store_calls, s.mean_latency, s.p50_latency, s.p99_latency,
+       s.max_latency, s.breaker_state, s.outbox_rows, s.outbox_age, s.lease_left
+FROM inventory_perf.cache_stats_row() s;
+COMMENT ON VIEW inventory_perf.cache_stats IS
+'counters of the cache since the server started: of every session of the database if shared_preload_libraries names the library (scope database), else of this session (scope session). p50 and p99 are exact to a factor of two';
+REVOKE ALL ON inventory_perf.cache_stats FROM PUBLIC;
+GRANT SELECT ON inventory_perf.cache_stats TO pg_monitor;

@@ -251,7 +251,6 @@ fn register_redis() {
 }
 
 /// The value of a setting that is a text.
-#[allow(dead_code)]
 pub fn text(setting: &GucSetting<Option<CString>>) -> String {
     setting
         .get()

@@ -30,6 +30,25 @@ pub enum Miss {
 }
 
 impl Miss {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Stale => "stale",
+            Self::Expired => "expired",
+            Self::NoEpoch => "no epoch",
+            Self::Undelivered => "undelivered",
+            Self::UnconfirmedServer => "unconfirmed server",
+            Self::BreakerOpen => "breaker open",
+            Self::IsolationLevel => "isolation level",
+            Self::OwnWrites => "own writes",
+            Self::Recovery => "recovery",
+            Self::Disabled => "disabled",
+            Self::Error => "error",
+            Self::Corrupt => "corrupt",
+            Self::NotCacheable => "not cacheable",
+        }
+    }
+
     pub const ALL: [Self; 14] = [
         Self::Absent,
         Self::Stale,

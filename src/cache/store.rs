@@ -250,11 +250,6 @@ pub fn last_error() -> Option<StoreError> {
     LAST_ERROR.with_borrow(Clone::clone)
 }
 
-/// Ends the connection of this process to Redis, if there is one.
-pub fn disconnect() {
-    REDIS.take();
-}
-
 fn target() -> Result<Target> {
     let target = Target {
         url: settings::text(&settings::REDIS_URL),

@@ -41,8 +41,13 @@ pub fn is_since(stamp: &str, epoch: &str, moment: Moment) -> bool {
     let (Some(made), Some(made_in)) = (parts.next(), parts.next()) else {
         return false;
     };
+    // one in a table becomes visible when its transaction commits, in whatever epoch that is
+    let (made, may_be_earlier) = match made.strip_prefix('x') {
+        Some(made) => (made, false),
+        None => (made, made_in != epoch),
+    };
     made.parse()
-        .is_ok_and(|number| made_in != epoch || Moment(number) <= moment)
+        .is_ok_and(|number| may_be_earlier || Moment(number) <= moment)
 }
 
 impl Admission {
@@ -222,6 +227,9 @@ mod unit {
             ("ab", false),
             ("", false),
             ("ab:-1:e", false),
+            ("ab:x10:", true),
+            ("ab:x11:", false),
+            ("ab:x11:e", false),
             ("ab:18446744073709551616:e", false),
         ] {
             assert_eq!(is_since(stamp, "e", Moment(10)), expected, "{stamp}");
