@@ -1,5 +1,7 @@
 //! What things are called in Redis. Other programs rely on it: docs/cache-protocol.md.
 
+use std::fmt;
+
 use super::matching;
 
 /// Keys of users must not begin with it.
@@ -24,6 +26,11 @@ pub enum EntryName {
 pub enum PatternKind {
     Key,
     Tag,
+}
+
+/// The tag of everything that is computed from a relation.
+pub fn relation_tag(relation: impl fmt::Display) -> String {
+    format!("relation:{relation}")
 }
 
 /// The names of one database's cache.
