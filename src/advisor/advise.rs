@@ -321,10 +321,13 @@ fn costed_row(
     }
     let definition = search.costs.definition(id);
     let size = search.costs.size(id);
-    let reason = reasons
-        .get(&id)
-        .cloned()
-        .unwrap_or_else(|| "serves several statements at once".into());
+    let reason = reasons.get(&id).cloned().unwrap_or_else(|| {
+        let keys = definition.keys.len();
+        match numbers.len() {
+            1 => format!("the best {keys} keys that were found"),
+            _ => "keys of several statements at once".into(),
+        }
+    });
     let mut words = vec![reason, used_by(&numbers)];
     words.extend(redundant(search.costs.tables, definition));
     if size.rough {
