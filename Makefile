@@ -46,6 +46,7 @@ test: lint install ## run every test
 bench: install ## measure against plain PostgreSQL (SCALE=10000000 for the reference scale)
 	INVENTORY_PERF_BENCH_MOVES=$(SCALE) cargo bench --bench ledger
 	cargo bench --bench cache
+	cargo bench --bench advisor
 
 clean: demo-stop ## remove what was built
 	cargo clean

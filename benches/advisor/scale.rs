@@ -1,0 +1,56 @@
+//! How much is measured, from the environment.
+
+use std::env;
+use std::str::FromStr;
+
+use crate::report::grouped;
+
+pub struct Scale {
+    /// `INVENTORY_PERF_BENCH_ITEMS`: rows of the inventory that is searched.
+    pub items: i64,
+    /// `INVENTORY_PERF_BENCH_SEARCHES`: searches timed, and as many others to advise from.
+    pub searches: usize,
+}
+
+impl Scale {
+    pub fn from_environment() -> Self {
+        Self {
+            items: variable("ITEMS", 1_000_000),
+            searches: variable("SEARCHES", 200),
+        }
+    }
+
+    pub fn describe(&self) -> String {
+        format!(
+            "{} searches of {} items",
+            grouped(self.searches as f64),
+            grouped(self.items as f64),
+        )
+    }
+}
+
+/// The server's settings that are not PostgreSQL's defaults. Vacuum is run by the bench, at the same
+/// moments before and after the advice.
+pub fn settings() -> Vec<(&'static str, String)> {
+    vec![
+        ("shared_preload_libraries", "pg_stat_statements".to_string()),
+        ("shared_buffers", "2GB".to_string()),
+        ("effective_cache_size", "6GB".to_string()),
+        ("maintenance_work_mem", "256MB".to_string()),
+        ("max_wal_size", "8GB".to_string()),
+        ("checkpoint_timeout", "30min".to_string()),
+        ("random_page_cost", "1.1".to_string()),
+        ("autovacuum", "off".to_string()),
+        ("timezone", "UTC".to_string()),
+    ]
+}
+
+fn variable<T: FromStr>(name: &str, default: T) -> T {
+    let name = format!("INVENTORY_PERF_BENCH_{name}");
+    match env::var(&name) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} cannot be {text:?}")),
+        Err(_) => default,
+    }
+}
