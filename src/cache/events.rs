@@ -4,7 +4,6 @@
 //! An event says that something changed, not what everything is now: who needs more reads it. It is
 //! sent once, and lost if nobody listens or the server stops in between.
 
-use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde_json::{Value, json};
@@ -32,7 +31,8 @@ const CHANNEL_BYTES: usize = 63;
 
 /// A row of the outbox, as far as events tell of it.
 pub struct Row {
-    pub captured_at: Option<TimestampWithTimeZone>,
+    /// As JSON has times: a string in ISO 8601.
+    pub captured_at: Value,
     pub relation: Option<pg_sys::Oid>,
     pub operation: Option<String>,
     pub keys: Vec<String>,
@@ -80,7 +80,7 @@ pub fn prepare(rows: &[Row]) -> Told {
             .flat_map(|row| of_row(row, &name_of(row.relation, &mut names)))
             .collect()
     } else {
-        summary(rows, &mut names)
+        summary(rows, |relation| name_of(relation, &mut names))
     };
     let published = settings::PUBLISH_EVENTS.get();
     Told {
@@ -120,11 +120,7 @@ fn of_row(row: &Row, relation: &Option<String>) -> Vec<Event> {
         .filter(|tag| Some(*tag) != own.as_ref())
         .cloned()
         .collect();
-    let captured_at = row
-        .captured_at
-        .and_then(|at| serde_json::to_value(at).ok())
-        .unwrap_or_default();
-    let payload = payload(relation, &row.operation, &row.keys, &tags, captured_at);
+    let payload = payload(relation, &row.operation, &row.keys, &tags, &row.captured_at);
     let channels: HashSet<&str> = row
         .channels
         .iter()
@@ -142,7 +138,7 @@ fn payload(
     operation: &Option<String>,
     keys: &[String],
     tags: &[String],
-    captured_at: Value,
+    captured_at: &Value,
 ) -> String {
     let is_truncated = keys.len() > NAMES || tags.len() > NAMES;
     let some = |names: &[String]| names.iter().take(NAMES).cloned().collect::<Vec<_>>();
@@ -170,10 +166,13 @@ fn payload(
 }
 
 /// One event for each relation and channel, which names nothing.
-fn summary(rows: &[Row], names: &mut HashMap<pg_sys::Oid, String>) -> Vec<Event> {
+fn summary(
+    rows: &[Row],
+    mut name_of: impl FnMut(Option<pg_sys::Oid>) -> Option<String>,
+) -> Vec<Event> {
     let mut events = HashSet::new();
     for row in rows {
-        let relation = name_of(row.relation, names);
+        let relation = name_of(row.relation);
         let text = json!({
             "relation": relation, "operation": null, "keys": [], "tags": [], "truncated": true,
         })
@@ -293,7 +292,7 @@ mod unit {
 
     fn row(keys: usize) -> Row {
         Row {
-            captured_at: None,
+            captured_at: Value::Null,
             relation: None,
             operation: Some("INSERT".to_owned()),
             keys: (0..keys).map(|n| format!("stock:{n}")).collect(),
@@ -334,7 +333,7 @@ mod unit {
     #[test]
     fn many_rows_are_told_in_one_event() {
         let rows: Vec<Row> = (0..EVENTS + 1).map(|_| row(1)).collect();
-        assert_eq!(summary(&rows, &mut HashMap::new()).len(), 2);
+        assert_eq!(summary(&rows, |_| None).len(), 2);
     }
 
     #[test]

@@ -54,7 +54,10 @@ pub fn take(limit: i64, first_block: u32) -> Result<Batch, Failure> {
             batch.flush |= row.get::<bool>(10)?.unwrap_or(false);
             if tells {
                 batch.events.push(events::Row {
-                    captured_at: row.get::<TimestampWithTimeZone>(1)?,
+                    captured_at: row
+                        .get::<TimestampWithTimeZone>(1)?
+                        .and_then(|at| serde_json::to_value(at).ok())
+                        .unwrap_or_default(),
                     relation: row.get::<pg_sys::Oid>(2)?,
                     operation: row.get::<String>(3)?,
                     keys: keys.clone(),
