@@ -166,7 +166,7 @@ fn a_dump_carries_the_triggers() {
         ])
         .arg("--file")
         .arg(&file));
-    let triggers = "SELECT string_agg(concat_ws(' ', tgrelid::regclass, tgname, tgenabled, encode(tgargs, 'escape')), ', ' \
+    let triggers = "SELECT string_agg(concat_ws(' ', tgrelid::regclass, tgname, tgenabled::text, encode(tgargs, 'escape')), ', ' \
                     ORDER BY tgrelid::regclass::text, tgname) FROM pg_trigger WHERE NOT tgisinternal AND tgname LIKE 'inventory%'";
     let expected: String = client.query_one(triggers, &[]).expect("triggers").get(0);
     let mut restored = cluster().connect(&target);

@@ -293,13 +293,15 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
     );
     // Every one of these either checks whose ledger it is, or tells nothing and changes nothing.
     let open = [
-        "advise_indexes",
         "added_month",
+        "advise_index_drops",
+        "advise_indexes",
         "assert_exact",
         "attach_ledger",
         "backfill_ledger",
         "base_month",
         "capture_moves",
+        "cached_query",
         "check_day",
         "check_history",
         "check_ledger",
@@ -308,6 +310,8 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
         "detach_ledger",
         "evaluate_indexes",
         "history_length",
+        "invalidate_cache",
+        "invalidate_on_change",
         "ledger_status",
         "ledger_workload",
         "open_months",
@@ -322,6 +326,7 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
         "stock_history",
         "stock_on",
         "stock_period",
+        "stop_invalidating",
         "total",
         "unschedule_jobs",
         "verify_ledger",

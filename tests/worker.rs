@@ -557,7 +557,7 @@ fn events_follow_what_became_invalid() {
         serde_json::json!({"product_id": 7}),
         "{level}"
     );
-    assert_eq!(level["quantity"].to_string(), "6.50", "{level}");
+    assert_eq!(level["quantity"].as_f64(), Some(6.5), "{level}");
     let mut notified = client.notifications();
     let mut waiting = notified.timeout_iter(PATIENCE);
     let notification = postgres::fallible_iterator::FallibleIterator::next(&mut waiting)
