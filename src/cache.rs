@@ -15,7 +15,7 @@ mod query;
 mod random;
 mod recent;
 pub mod redis;
-mod rules;
+pub mod rules;
 pub mod stats;
 mod status;
 pub mod store;

@@ -566,6 +566,46 @@ fn snapshots_of_a_ledger_are_watched_through_the_ledger() {
 }
 
 #[test]
+fn mended_snapshots_make_answers_from_them_invalid() {
+    let shop = Shop::open();
+    let (mut client, mut owner) = (shop.as_role("seller"), shop.client());
+    owner.run(
+        "CREATE TABLE moves (tenant_id int, product_id int, quantity int, moved_at date);
+         INSERT INTO moves VALUES (1, 1, 5, '2024-01-01');
+         GRANT SELECT ON moves TO seller;
+         SELECT * FROM inventory_perf.attach_ledger('moves');
+         SELECT inventory_perf.invalidate_on_change('moves')",
+    );
+    const ON: &str = "SELECT quantity FROM stock_on('2024-01-01')";
+    const TAGGED: &str = "$q$SELECT quantity FROM stock_on('2024-01-01')$q$, tags => '{levels}'";
+    owner.run("SELECT inventory_perf.invalidate_on_change('moves', tags => '{levels}')");
+    shop.deliver();
+    for mend in [
+        "SELECT inventory_perf.repair_ledger('moves')",
+        "SELECT inventory_perf.rebuild_ledger('moves')",
+        "SELECT inventory_perf.populate_daily_stock_snapshots('1'::text, '2024-01-01', '2024-01-01')",
+    ] {
+        owner.run("UPDATE stock_days SET in_quantity = 6, month_quantity = 6");
+        owner.run("SELECT inventory_perf.cache_flush()");
+        shop.deliver();
+        assert_eq!(cached(&mut client, ON), "6", "{mend}");
+        assert_eq!(ask_cached(&mut client, TAGGED), "6", "{mend}");
+        owner.run(mend);
+        assert_eq!(cached(&mut client, ON), "5", "{mend}");
+        assert_eq!(ask_cached(&mut client, TAGGED), "5", "{mend}");
+        shop.deliver();
+        assert_eq!(cached(&mut client, ON), "5", "{mend}");
+        assert_eq!(ask_cached(&mut client, TAGGED), "5", "{mend}");
+    }
+    // what was right already takes nothing away
+    owner.run("SELECT inventory_perf.repair_ledger('moves')");
+    assert_eq!(
+        owner.ask::<i64>("SELECT count(*) FROM inventory_perf.cache_outbox"),
+        0
+    );
+}
+
+#[test]
 fn rows_expire() {
     let shop = Shop::open();
     let mut client = shop.client();

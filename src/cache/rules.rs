@@ -4,7 +4,7 @@
 //! table itself and those of its partitions and children have different names: an event trigger
 //! gives new parts theirs, and takes them from parts that went.
 
-mod altered;
+pub mod altered;
 mod parts;
 mod table;
 mod triggers;

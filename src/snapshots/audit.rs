@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 
 use super::fold;
 use super::untyped::{argument, day_sql};
+use crate::cache::rules::altered;
 use crate::error::{Failure, OrRaise, required};
 use crate::executor::{raw_function, return_rows};
 use crate::ledger::members;
@@ -138,10 +139,15 @@ pub fn correct(
                     corrected += client.update(statement, None, &[])?.len() as i64;
                 }
                 client.update(&template.fill(REMOVE_EMPTY_DAYS), None, &[])?;
-                Ok(corrected)
+                Ok::<_, Failure>(corrected)
             })
         })
-    })
+    })?;
+    if corrected > 0 {
+        // What was cached says what was answered before.
+        altered::invalidate([ledger.oid].into_iter())?;
+    }
+    Ok(corrected)
 }
 
 /// Days whose every movement was deleted say nothing any more.

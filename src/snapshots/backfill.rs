@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::storage;
+use crate::cache::rules::altered;
 use crate::error::{Failure, OrRaise, required};
 use crate::ledger::expressions;
 use crate::ledger::keys::{KeyInterner, KeyType};
@@ -244,6 +245,8 @@ fn rebuild_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
             drop_indexes(&ledger)?;
             let rows = fill(&ledger)?;
             registry::set_state(ledger.oid, State::Ready)?;
+            // What was cached says what was answered before.
+            altered::invalidate([ledger.oid].into_iter())?;
             Ok(rows)
         })
     })()

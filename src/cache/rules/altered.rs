@@ -1,5 +1,6 @@
-//! A table that is altered, or gets or loses a part, has other rows though no statement wrote any:
-//! whatever may have been made from it is invalid.
+//! A table that is altered, or gets or loses a part, has other rows though no statement wrote any, and
+//! a ledger whose snapshots are mended has other snapshots: whatever may have been made from them is
+//! invalid.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
