@@ -606,6 +606,83 @@ fn mended_snapshots_make_answers_from_them_invalid() {
 }
 
 #[test]
+fn what_only_claims_to_be_immutable_may_read_who_is_asking() {
+    let shop = Shop::watched();
+    let mut client = shop.as_role("seller");
+    shop.client().run(
+        "CREATE FUNCTION is_own(tenant int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql
+             AS 'BEGIN RETURN tenant = current_setting(''shop.tenant'')::int; END'",
+    );
+    for (tenant, level) in [(1, "10"), (2, "20"), (1, "10")] {
+        client.run(&format!("SET shop.tenant = {tenant}"));
+        assert_eq!(
+            cached(&mut client, "SELECT level FROM stock WHERE is_own(tenant)"),
+            level
+        );
+    }
+    assert_eq!(shop.names("query").len(), 2);
+}
+
+#[test]
+fn rows_are_written_as_types_and_roles_are_now() {
+    let shop = Shop::open();
+    let mut owner = shop.client();
+    owner.run(
+        "CREATE TYPE condition AS ENUM ('good', 'bad');
+         CREATE TYPE place AS (shelf int);
+         CREATE TABLE kept (condition condition, place place);
+         INSERT INTO kept VALUES ('good', ROW(1));
+         SELECT inventory_perf.invalidate_on_change('kept')",
+    );
+    shop.deliver();
+    const KEPT: &str = "SELECT condition, place FROM kept";
+    const NAME: &str = "SELECT current_user AS name FROM kept";
+    assert_eq!(cached(&mut owner, KEPT), r#"{"shelf": 1},good"#);
+    owner.run("ALTER TYPE condition RENAME VALUE 'good' TO 'new'");
+    assert_eq!(cached(&mut owner, KEPT), r#"{"shelf": 1},new"#);
+    shop.deliver();
+    assert_eq!(cached(&mut owner, KEPT), r#"{"shelf": 1},new"#);
+    owner.run("ALTER TYPE place RENAME ATTRIBUTE shelf TO floor");
+    assert_eq!(cached(&mut owner, KEPT), r#"{"floor": 1},new"#);
+    shop.deliver();
+    assert_eq!(cached(&mut owner, KEPT), r#"{"floor": 1},new"#);
+
+    owner.run("CREATE ROLE apprentice; GRANT SELECT ON kept TO apprentice");
+    owner.run("SET ROLE apprentice");
+    assert_eq!(cached(&mut owner, NAME), "apprentice");
+    shop.client()
+        .run("ALTER ROLE apprentice RENAME TO journeyman");
+    assert_eq!(cached(&mut owner, NAME), "journeyman");
+}
+
+#[test]
+fn what_a_subscription_writes_to_is_not_watched_by_statements() {
+    let shop = Shop::watched();
+    let (mut client, mut owner) = (shop.as_role("seller"), shop.client());
+    assert_eq!(cached(&mut client, TOTAL), "30");
+    assert_eq!(shop.names("query").len(), 1);
+    // as CREATE SUBSCRIPTION notes it; a publisher would be needed for that
+    owner.run(
+        "CREATE SUBSCRIPTION feed CONNECTION 'dbname=none' PUBLICATION none
+             WITH (connect = false, slot_name = NONE);
+         INSERT INTO pg_subscription_rel
+         SELECT oid, 'stock'::regclass, 'r' FROM pg_subscription WHERE subname = 'feed';
+         ALTER SUBSCRIPTION feed SET (synchronous_commit = off)",
+    );
+    shop.deliver();
+    redis::cmd("UNLINK")
+        .arg(shop.names("query"))
+        .exec(&mut redis().connect())
+        .expect("remove what is cached");
+    // neither in a session that knows the query nor in another one
+    for client in [&mut client, &mut shop.as_role("seller")] {
+        assert_eq!(cached(client, TOTAL), "30");
+        assert_eq!(shop.names("query"), Vec::<String>::new());
+    }
+    owner.run("DROP SUBSCRIPTION feed");
+}
+
+#[test]
 fn rows_expire() {
     let shop = Shop::open();
     let mut client = shop.client();

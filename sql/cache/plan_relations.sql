@@ -25,7 +25,11 @@ WITH used AS (
     SELECT m.root, m.oid, c.relfilenode, c.relkind, c.relpersistence,
            -- Events of a trigger type: 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
            4 | 8 | 16 | 32 = coalesce((
-               SELECT pg_catalog.bit_or(t.tgtype::integer & (4 | 8 | 16 | 32))
+               SELECT pg_catalog.bit_or(t.tgtype::integer
+                   -- What a subscription applies fires triggers for each row (1), and of TRUNCATE.
+                   & CASE WHEN t.tgtype::integer & 1 = 0 AND EXISTS (
+                         SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid = m.oid)
+                     THEN 32 ELSE 4 | 8 | 16 | 32 END)
                FROM pg_catalog.pg_trigger t
                JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
                JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace

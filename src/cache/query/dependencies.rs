@@ -379,6 +379,8 @@ fn settings(functions: &[Called], in_plan: &Mentions) -> Settings {
                 }
             }
             Class::Hidden => custom = true,
+            // Said to be IMMUTABLE, which nobody checks, and such settings say who is asking.
+            Class::Pure => custom |= called.function.has_body(),
             _ => {}
         }
     }

@@ -11,6 +11,13 @@ pub struct Function {
     pub language: String,
 }
 
+impl Function {
+    /// A body that somebody wrote here, not code of PostgreSQL's own or of a library.
+    pub fn has_body(&self) -> bool {
+        self.schema != "pg_catalog" && !matches!(self.language.as_str(), "internal" | "c")
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// Its arguments decide, with settings that every key covers.

@@ -66,11 +66,15 @@ pub fn key(
     dependencies: &Dependencies,
 ) -> String {
     let mut fields = Fields::default();
-    // SAFETY: backend variables.
+    // SAFETY: backend variables, and copies of names in the current memory context.
     unsafe {
         fields.add_number(pg_sys::MyDatabaseId.to_u32());
-        fields.add_number(pg_sys::GetUserId().to_u32());
-        fields.add_number(pg_sys::GetSessionUserId().to_u32());
+        for role in [pg_sys::GetUserId(), pg_sys::GetSessionUserId()] {
+            fields.add_number(role.to_u32());
+            // It may have had another name before.
+            let name = pg_sys::GetUserNameFromId(role, true);
+            fields.add((!name.is_null()).then(|| CStr::from_ptr(name).to_bytes()));
+        }
         if dependencies.on_date {
             fields.add_number(pg_sys::GetSQLCurrentDate() as u32);
         }
@@ -107,15 +111,17 @@ fn add_settings(settings: &Settings, fields: &mut Fields) {
         Settings::Custom => |name| name.to_bytes().contains(&b'.'),
         Settings::All => |_| true,
     };
-    for_each_setting(|name| {
-        if wanted(name) {
+    for_each_setting(|name, is_default| {
+        if wanted(name) && !is_default {
             fields.add(Some(name.to_bytes()));
             fields.add(value(name).map(CStr::to_bytes));
         }
     });
 }
 
-fn for_each_setting(mut each: impl FnMut(&CStr)) {
+/// Calls `each` with names, and whether nobody set that to anything: a library that is not loaded yet
+/// behaves the same.
+fn for_each_setting(mut each: impl FnMut(&CStr, bool)) {
     // SAFETY: PostgreSQL's own array of that many settings, whose names last as long as they do.
     unsafe {
         #[cfg(any(feature = "pg14", feature = "pg15"))]
@@ -126,7 +132,11 @@ fn for_each_setting(mut each: impl FnMut(&CStr)) {
             (pg_sys::get_guc_variables(&mut count), count)
         };
         for index in 0..count as usize {
-            each(CStr::from_ptr((**variables.add(index)).name));
+            let variable = &**variables.add(index);
+            // One that no library knows is empty by default, and not the same as not there.
+            let is_placeholder = variable.flags & pg_sys::GUC_CUSTOM_PLACEHOLDER as i32 != 0;
+            let is_default = variable.source == pg_sys::GucSource::PGC_S_DEFAULT && !is_placeholder;
+            each(CStr::from_ptr(variable.name), is_default);
         }
     }
 }

@@ -16,6 +16,13 @@ use crate::error::Failure;
 pub fn invalidate(relations: impl Iterator<Item = pg_sys::Oid>) -> Result<(), Failure> {
     let mut roots = BTreeSet::new();
     for relation in relations {
+        // SAFETY: a catalog look-up by value, and a message for a relation that is there.
+        unsafe {
+            // What watches it may have changed though its own definition did not.
+            if pg_sys::get_rel_relkind(relation) != 0 {
+                pg_sys::CacheInvalidateRelcacheByRelid(relation);
+            }
+        }
         roots.extend(tree::roots(relation)?.into_iter().map(pg_sys::Oid::to_u32));
     }
     for root in roots.into_iter().map(pg_sys::Oid::from) {
