@@ -19,6 +19,8 @@ mod machine;
 #[path = "kit/measure.rs"]
 #[allow(dead_code)]
 mod measure;
+#[path = "advisor/quality.rs"]
+mod quality;
 #[path = "kit/report.rs"]
 #[allow(dead_code)]
 mod report;
@@ -26,6 +28,8 @@ mod report;
 mod scale;
 #[path = "advisor/search.rs"]
 mod search;
+#[path = "advisor/stock.rs"]
+mod stock;
 
 use std::time::Instant;
 
@@ -38,7 +42,11 @@ pub struct Bench {
 
 type Section = (&'static str, fn(&mut Bench));
 
-const SECTIONS: [Section; 1] = [("search", search::run)];
+const SECTIONS: [Section; 3] = [
+    ("search", search::run),
+    ("stock", stock::run),
+    ("quality", quality::run),
+];
 
 fn main() {
     let chosen: Vec<String> = std::env::args()

@@ -14,6 +14,7 @@ mod baseline;
 #[path = "ledger/changes.rs"]
 mod changes;
 #[path = "kit/cluster.rs"]
+#[allow(dead_code)]
 mod cluster;
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -7,7 +7,19 @@ use postgres::{Client, SimpleQueryMessage};
 /// A row of `advise_indexes()`.
 pub struct Index {
     pub create_ddl: String,
+    pub access_method: String,
     pub size_bytes: Option<i64>,
+}
+
+impl Index {
+    /// An index that was not advised.
+    pub fn plain(create_ddl: String) -> Self {
+        Self {
+            create_ddl,
+            access_method: "btree".to_string(),
+            size_bytes: None,
+        }
+    }
 }
 
 /// The advice, and the seconds that it took.
@@ -19,7 +31,7 @@ pub fn advise(
     let started = Instant::now();
     let rows = client
         .query(
-            "SELECT create_ddl, size_bytes, costed, reason
+            "SELECT create_ddl, access_method, size_bytes, costed, reason
              FROM inventory_perf.advise_indexes($1, $2) ORDER BY rank",
             &[&workload, &budget],
         )
@@ -40,6 +52,7 @@ pub fn advise(
             );
             Index {
                 create_ddl: row.get("create_ddl"),
+                access_method: row.get("access_method"),
                 size_bytes: row.get("size_bytes"),
             }
         })
@@ -61,8 +74,20 @@ pub fn run(client: &mut Client, statement: &str) {
         .unwrap_or_else(|error| panic!("{error:?}\n{statement}"));
 }
 
-/// The rows of a query as text, and the seconds until the client has them.
-pub fn fetch(client: &mut Client, query: &str) -> (Vec<Vec<Option<String>>>, f64) {
+/// Rows of a query, as text.
+pub type Rows = Vec<Vec<Option<String>>>;
+
+/// The rows of each query, and its seconds. One unmeasured pass first, so that no side of a
+/// comparison pays for a cold cache.
+pub fn time(client: &mut Client, queries: &[String]) -> (Vec<Rows>, Vec<f64>) {
+    for query in queries {
+        fetch(client, query);
+    }
+    queries.iter().map(|query| fetch(client, query)).unzip()
+}
+
+/// The rows of a query, and the seconds until the client has them.
+pub fn fetch(client: &mut Client, query: &str) -> (Rows, f64) {
     let started = Instant::now();
     let messages = client
         .simple_query(query)

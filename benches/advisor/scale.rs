@@ -10,6 +10,10 @@ pub struct Scale {
     pub items: i64,
     /// `INVENTORY_PERF_BENCH_SEARCHES`: searches timed, and as many others to advise from.
     pub searches: usize,
+    /// `INVENTORY_PERF_BENCH_MOVES`: rows of the stock ledger.
+    pub moves: i64,
+    /// `INVENTORY_PERF_BENCH_WHOLESALE`: the TPC-H-style data, as a share of the benchmark's factor 1.
+    pub wholesale: f64,
 }
 
 impl Scale {
@@ -17,14 +21,18 @@ impl Scale {
         Self {
             items: variable("ITEMS", 1_000_000),
             searches: variable("SEARCHES", 200),
+            moves: variable("MOVES", 1_000_000),
+            wholesale: variable("WHOLESALE", 0.05),
         }
     }
 
     pub fn describe(&self) -> String {
         format!(
-            "{} searches of {} items",
+            "{} searches of {} items; {} stock moves; TPC-H-style factor {}",
             grouped(self.searches as f64),
             grouped(self.items as f64),
+            grouped(self.moves as f64),
+            self.wholesale,
         )
     }
 }

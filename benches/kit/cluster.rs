@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use postgres::Client;
+use postgres::{Client, Config};
 
 use crate::common::Cluster;
 
@@ -24,6 +24,11 @@ impl Server {
 
     pub fn connect(&self, database: &str) -> Client {
         self.cluster.connect(database)
+    }
+
+    /// How to connect, for those who want it otherwise.
+    pub fn config(&self, database: &str) -> Config {
+        self.cluster.config(database)
     }
 
     /// A new database with the extension, and a connection to it.
