@@ -21,8 +21,9 @@ use std::process::Stdio;
 use common::Cluster;
 
 /// Pages that would be useless without SQL.
-const PAGES_WITH_SQL: [&str; 5] = [
+const PAGES_WITH_SQL: [&str; 6] = [
     "README.md",
+    "docs/advice.md",
     "docs/attaching.md",
     "docs/cached-queries.md",
     "docs/querying.md",

@@ -127,11 +127,11 @@ pub fn choose<C: Costs>(
         .copied()
         .filter(|id| evaluator.costs.is_single(*id))
         .collect();
-    let pool = pool(evaluator, candidates);
-    let extend = extend::extend(evaluator, &singles, limits);
+    let (pool, sets) = pool(evaluator, candidates);
+    let extend = extend::extend(evaluator, &singles, &BTreeSet::new(), limits);
     let published = prune::prune(evaluator, extend.clone(), limits);
     chosen.objective_extend = evaluator.objective(&published);
-    let seeded = extend::extend(evaluator, &pool, limits);
+    let seeded = extend::extend(evaluator, &pool, &sets, limits);
     let mut config = published;
     let mut least = chosen.objective_extend;
     for start in [seeded, extend] {
@@ -144,6 +144,7 @@ pub fn choose<C: Costs>(
         }
     }
     let config = moves::shrink(evaluator, config, chosen.objective_extend, limits);
+    let config = moves::replace_by_smaller(evaluator, config, candidates, limits);
     let config = prune::prune(evaluator, config, limits);
     chosen.objective_after = evaluator.objective(&config);
     chosen.order = extend::by_benefit(evaluator, &config);
@@ -151,10 +152,15 @@ pub fn choose<C: Costs>(
 }
 
 /// What the planner picks for each statement when it may pick from everything, and again without
-/// what it picked; and every single column that helps by itself.
-fn pool<C: Costs>(evaluator: &mut Evaluator<C>, candidates: &[Id]) -> BTreeSet<Id> {
+/// what it picked; and every single column that helps by itself. What it picks together, for the
+/// arms of an OR or the sides of a join, may be of no use alone: it comes as sets, too.
+fn pool<C: Costs>(
+    evaluator: &mut Evaluator<C>,
+    candidates: &[Id],
+) -> (BTreeSet<Id>, BTreeSet<Config>) {
     const ROUNDS: usize = 3;
     let mut pool = BTreeSet::new();
+    let mut sets = BTreeSet::new();
     for statement in 0..evaluator.costs.statements() {
         let mut open: Config = candidates
             .iter()
@@ -176,8 +182,11 @@ fn pool<C: Costs>(evaluator: &mut Evaluator<C>, candidates: &[Id]) -> BTreeSet<I
                 break;
             }
             pool.extend(planned.used.iter().copied());
+            if planned.used.len() > 1 {
+                sets.insert(planned.used.clone());
+            }
             open.retain(|id| !planned.used.contains(id));
         }
     }
-    pool
+    (pool, sets)
 }

@@ -8,6 +8,10 @@ use super::{index_key, joined};
 /// An index over more than this share of the rows saves too little.
 const WORTH: f64 = 0.7;
 
+/// One with no other purpose than to list its rows pays when they are few: PostgreSQL takes them to
+/// stand together on disk when they are listed in the order of a column that does.
+const WORTH_LISTING: f64 = 0.1;
+
 /// Distinct values up to which a constant is a state of the row rather than its identity.
 const STATES: f64 = 30.0;
 
@@ -67,15 +71,19 @@ fn part(conditions: &[&Condition], used: &TableUse, table: &TableFacts) -> Optio
     let named = |column: &&ColumnFacts| varies(&column.name) && names(&predicate, &column.name);
     let read = |column: &&ColumnFacts| varies(&column.name) && used.columns.contains(&column.name);
     let columns = || table.columns.iter();
-    let fallback = columns()
-        .find(named)
-        .or_else(|| columns().find(read))
-        .map(|column| IndexKey::column(&column.name))
-        .or_else(|| {
-            conditions
-                .iter()
-                .find_map(|condition| condition.key.as_ref().map(index_key))
-        });
+    let fallback = (selectivity <= WORTH_LISTING)
+        .then(|| {
+            columns()
+                .find(named)
+                .or_else(|| columns().find(read))
+                .map(|column| IndexKey::column(&column.name))
+                .or_else(|| {
+                    conditions
+                        .iter()
+                        .find_map(|condition| condition.key.as_ref().map(index_key))
+                })
+        })
+        .flatten();
     Some(Part {
         predicate,
         selectivity,

@@ -1,12 +1,15 @@
 //! The indexes that a table has, spelled as candidates are.
 
-use pgrx::pg_sys;
+use std::ffi::CStr;
+
 use pgrx::pg_sys::Oid;
+use pgrx::{IntoDatum, pg_sys};
 
 use super::ExistingIndex;
 use crate::advisor::analysis::nodes::{deparsed, elements, is, oids, string};
 use crate::advisor::index::{IndexDefinition, IndexKey, KeyExpression, Method, Relation};
 use crate::security;
+use crate::sql::quote_identifier;
 
 const DESCENDING: i16 = 1;
 const NULLS_FIRST: i16 = 2;
@@ -149,7 +152,32 @@ unsafe fn opclass(index: pg_sys::Relation, place: usize, type_oid: Oid) -> Optio
         }
         let classes = classes.cast_mut_ptr::<pg_sys::oidvector>();
         let class = *(*classes).values.as_ptr().add(place);
-        security::with_safe_path(|| string(pg_sys::generate_opclass_name(class)))
+        opclass_name(class)
+    }
+}
+
+/// As candidates spell it: with its schema, unless it is PostgreSQL's own.
+unsafe fn opclass_name(class: Oid) -> Option<String> {
+    // SAFETY: the tuple is read before it is released, its names are copied.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::CLAOID as i32,
+            class.into_datum()?,
+        );
+        if tuple.is_null() {
+            return None;
+        }
+        let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_opclass>();
+        let name = CStr::from_ptr(form.opcname.data.as_ptr())
+            .to_string_lossy()
+            .into_owned();
+        let namespace = form.opcnamespace;
+        pg_sys::ReleaseSysCache(tuple);
+        if namespace == Oid::from(pg_sys::PG_CATALOG_NAMESPACE) {
+            return Some(name);
+        }
+        let schema = string(pg_sys::get_namespace_name(namespace))?;
+        Some(format!("{}.{name}", quote_identifier(&schema)))
     }
 }
 

@@ -8,11 +8,12 @@ use super::{Config, Costs, Evaluator, Id, Limits};
 /// Share of what the workload costs by then that a step must save.
 const LEAST_STEP: f64 = 1e-4;
 
-/// Adds one of `seeds` or widens an index that is chosen by one column, whatever saves most for
-/// each byte, as long as something does and fits.
+/// Adds one of `seeds`, or all of one of `sets`, which help together only, or widens an index that
+/// is chosen by one column, whatever saves most for each byte, as long as something does and fits.
 pub fn extend<C: Costs>(
     evaluator: &mut Evaluator<C>,
     seeds: &BTreeSet<Id>,
+    sets: &BTreeSet<Config>,
     limits: &Limits,
 ) -> Config {
     let mut config = Config::new();
@@ -23,6 +24,12 @@ pub fn extend<C: Costs>(
             .filter(|id| !config.contains(id))
             .map(|id| with(&config, *id))
             .collect();
+        for set in sets {
+            let together = set.iter().fold(config.clone(), |all, id| with(&all, *id));
+            if together.len() > config.len() + 1 {
+                steps.push(together);
+            }
+        }
         for id in config.clone() {
             for wider in evaluator.costs.extensions(id) {
                 if !config.contains(&wider) {

@@ -7,6 +7,13 @@ use super::{Config, Costs, Evaluator, Id, Limits};
 
 /// A narrower index may lose this share of what the index saves.
 const SHRINK_LOSS: f64 = 0.05;
+/// No statement may become this much more expensive by it, or this many units for each execution.
+const SHRINK_WORST: f64 = 1.25;
+const SHRINK_UNITS: f64 = 1.0;
+
+/// An index of this share of the bytes may lose this share of what its index saves.
+const SMALL: f64 = 0.25;
+const SMALL_LOSS: f64 = 0.005;
 
 /// Drops, widens, swaps, merges and adds while the workload becomes cheaper, until no move helps
 /// or time is up.
@@ -57,6 +64,7 @@ fn narrower<C: Costs>(
                 && !evaluator.costs.expired()
                 && evaluator.gain(config, &next) >= -SHRINK_LOSS * worth
                 && evaluator.objective(&next) <= most
+                && nearly_as_good(evaluator, config, &next)
                 && evaluator.allowed(&next, limits)
             {
                 return Some(next);
@@ -64,6 +72,56 @@ fn narrower<C: Costs>(
         }
     }
     None
+}
+
+/// Whether each statement costs nearly the same.
+fn nearly_as_good<C: Costs>(evaluator: &mut Evaluator<C>, before: &Config, after: &Config) -> bool {
+    evaluator.concerned(before).into_iter().all(|statement| {
+        let cost = evaluator.plan(statement, before).cost;
+        evaluator.plan(statement, after).cost <= (cost * SHRINK_WORST).max(cost + SHRINK_UNITS)
+    })
+}
+
+/// Puts a much smaller index in the place of one, such as one over a part of the rows, where next to
+/// nothing is lost.
+pub fn replace_by_smaller<C: Costs>(
+    evaluator: &mut Evaluator<C>,
+    mut config: Config,
+    candidates: &[Id],
+    limits: &Limits,
+) -> Config {
+    for id in config.clone() {
+        let rest = without(&config, id);
+        let worth = evaluator.gain(&rest, &config);
+        let most = SMALL * evaluator.costs.bytes(id) as f64;
+        let mut best: Option<(f64, Config)> = None;
+        for other in candidates {
+            let shares_a_statement = evaluator
+                .costs
+                .concerned(id)
+                .iter()
+                .any(|statement| evaluator.costs.relevant(*statement, *other));
+            if evaluator.costs.bytes(*other) as f64 > most || !shares_a_statement {
+                continue;
+            }
+            if evaluator.costs.expired() {
+                return config;
+            }
+            let next = with(&rest, *other);
+            let gain = evaluator.gain(&config, &next);
+            if gain >= -SMALL_LOSS * worth
+                && best.as_ref().is_none_or(|(most, _)| gain > *most)
+                && nearly_as_good(evaluator, &config, &next)
+                && evaluator.allowed(&next, limits)
+            {
+                best = Some((gain, next));
+            }
+        }
+        if let Some((_, next)) = best {
+            config = next;
+        }
+    }
+    config
 }
 
 /// The first move found that helps.
