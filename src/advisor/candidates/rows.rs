@@ -71,7 +71,9 @@ fn part(conditions: &[&Condition], used: &TableUse, table: &TableFacts) -> Optio
     let named = |column: &&ColumnFacts| varies(&column.name) && names(&predicate, &column.name);
     let read = |column: &&ColumnFacts| varies(&column.name) && used.columns.contains(&column.name);
     let columns = || table.columns.iter();
-    let fallback = (selectivity <= WORTH_LISTING)
+    // How two columns of a row compare is not in the statistics: the planner takes a third.
+    let guessed = conditions.iter().any(|condition| condition.key.is_none());
+    let fallback = (guessed || selectivity <= WORTH_LISTING)
         .then(|| {
             columns()
                 .find(named)
