@@ -287,6 +287,29 @@ fn many_at_once_are_as_many_alone() {
 }
 
 #[test]
+fn every_miss_of_the_largest_call_is_remembered() {
+    let mut shop = Shop::open();
+    let mut other = shop.another_session();
+    let keys = "ARRAY(SELECT 'm' || i FROM generate_series(1, 10000) i)";
+    let found = format!("SELECT count(value) FROM cache_get_many({keys})");
+    let set = "SELECT cache_set_many(
+                   (SELECT jsonb_object_agg('m' || i, i) FROM generate_series(1, 10000) i),
+                   '10 min', '{all}')";
+    assert_eq!(shop.client.ask::<i64>(&found), 0);
+    other.run("SELECT invalidate_tags('all')");
+    other.run("SELECT deliver_invalidations()");
+    assert_eq!(shop.client.ask::<i64>(set), 0);
+    let deadline = Instant::now() + PATIENCE;
+    while {
+        assert_eq!(shop.client.ask::<i64>(&found), 0);
+        shop.client.ask::<i64>(set) != 10_000
+    } {
+        assert!(Instant::now() < deadline, "never stored");
+    }
+    assert_eq!(shop.client.ask::<i64>(&found), 10_000);
+}
+
+#[test]
 fn a_value_ends_with_its_ttl() {
     let mut shop = Shop::open();
     shop.keep("long", "1", &["t"]);

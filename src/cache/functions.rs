@@ -14,7 +14,8 @@ use crate::error::{Failure, OrRaise, required};
 
 /// Bytes of a key or tag.
 const LONGEST_NAME: usize = 512;
-const MOST_KEYS: usize = 10_000;
+/// Of one call.
+pub const MOST_KEYS: usize = 10_000;
 const MOST_TAGS: usize = 100;
 const LONGEST_TTL: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 

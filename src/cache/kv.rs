@@ -13,8 +13,8 @@ use super::validity::{self, Admission, Moment};
 use crate::error::Failure;
 use crate::settings;
 
-/// Misses that a session remembers.
-const REMEMBERED: usize = 1_024;
+/// Misses that a session remembers at least: as many as one call can have.
+const REMEMBERED: usize = super::functions::MOST_KEYS;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The moment that a value must have been computed after, as its key was missed then.
@@ -37,11 +37,10 @@ thread_local! {
 
 impl Memory {
     fn remember(&mut self, key: &str, moment: Moment, epoch: Option<&str>) {
-        if self.missed.len() >= REMEMBERED && !self.missed.contains_key(key) {
-            let oldest = self.missed.iter().min_by_key(|(_, missed)| missed.order);
-            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                self.missed.remove(&oldest);
-            }
+        if self.missed.len() >= 2 * REMEMBERED && !self.missed.contains_key(key) {
+            // half of them at once, so that it costs each miss next to nothing
+            let oldest = self.order.saturating_sub(REMEMBERED as u64);
+            self.missed.retain(|_, missed| missed.order > oldest);
         }
         self.order += 1;
         let missed = Missed {
@@ -295,12 +294,14 @@ mod unit {
     fn the_oldest_miss_is_forgotten_first() {
         let moment = Moment(1);
         let mut memory = Memory::default();
-        for number in 0..REMEMBERED {
+        for number in 0..2 * REMEMBERED {
             memory.remember(&number.to_string(), moment, None);
         }
         memory.remember("0", moment, Some("e"));
+        assert_eq!(memory.missed.len(), 2 * REMEMBERED);
         memory.remember("new", moment, None);
-        assert_eq!(memory.missed.len(), REMEMBERED);
+        assert_eq!(memory.missed.len(), REMEMBERED + 1);
+        assert!(memory.missed.contains_key("new"));
         assert!(memory.missed.contains_key("0"));
         assert!(!memory.missed.contains_key("1"));
     }

@@ -230,11 +230,19 @@ pub fn from_io(error: io::Error) -> StoreError {
     StoreError::new(kind, text)
 }
 
+/// What went wrong with the connection; the client library shares it.
+fn io_error(error: &RedisError) -> Option<io::Error> {
+    type Shared = Arc<dyn std::error::Error + Send + Sync>;
+    let source = std::error::Error::source(error)?;
+    let source = match source.downcast_ref::<Shared>() {
+        Some(shared) => shared.downcast_ref::<io::Error>(),
+        None => source.downcast_ref::<io::Error>(),
+    };
+    source.map(|source| io::Error::new(source.kind(), source.to_string()))
+}
+
 pub fn from_redis(error: RedisError) -> StoreError {
-    let io_kind = std::error::Error::source(&error)
-        .and_then(|source| source.downcast_ref::<io::Error>())
-        .map(|source| io::Error::new(source.kind(), source.to_string()));
-    if let Some(io_error) = io_kind {
+    if let Some(io_error) = io_error(&error) {
         return from_io(io_error);
     }
     let kind = match error.kind() {
@@ -261,4 +269,34 @@ pub fn from_redis(error: RedisError) -> StoreError {
         (None, None) => error.category().to_owned(),
     };
     StoreError::new(kind, text.chars().take(200).collect::<String>())
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn what_failed_on_the_way_is_told_apart() {
+        for (kind, trouble, text) in [
+            (
+                io::ErrorKind::TimedOut,
+                Trouble::Timeout,
+                "no reply in time",
+            ),
+            (
+                io::ErrorKind::ConnectionReset,
+                Trouble::Reset,
+                "the server closed the connection",
+            ),
+            (
+                io::ErrorKind::UnexpectedEof,
+                Trouble::Reset,
+                "the server closed the connection",
+            ),
+            (io::ErrorKind::InvalidData, Trouble::Protocol, "bad"),
+        ] {
+            let error = from_redis(RedisError::from(io::Error::new(kind, "bad")));
+            assert_eq!(error, StoreError::new(trouble, text));
+        }
+    }
 }
