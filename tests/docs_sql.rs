@@ -26,6 +26,7 @@ const PAGES_WITH_SQL: [&str; 6] = [
     "docs/advice.md",
     "docs/attaching.md",
     "docs/cached-queries.md",
+    "docs/caching.md",
     "docs/querying.md",
     "docs/operating.md",
 ];
