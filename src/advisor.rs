@@ -25,19 +25,13 @@
 //! | [`subtransaction`] | work that may fail by itself |
 
 mod advise;
-#[allow(dead_code)]
 mod analysis;
-#[allow(dead_code)]
-mod attempt;
 mod by_rule;
-#[allow(dead_code)]
 mod candidates;
 mod definition;
 mod drops;
 mod evaluate;
-#[allow(dead_code)]
 mod facts;
-#[allow(dead_code)]
 mod index;
 mod period;
 mod progress;
@@ -45,11 +39,9 @@ mod recipe;
 mod search;
 mod size;
 mod sizing;
-#[allow(dead_code)]
 mod statement;
 mod subtransaction;
 mod whatif;
-#[allow(dead_code)]
 mod workload;
 mod world;
 mod writes;

@@ -1,5 +1,5 @@
 -- Columns with what pg_stats lets the current role see of them.
-SELECT a.attname::text, a.atttypid, a.atttypmod, a.attnotnull,
+SELECT a.attname::text, a.atttypid, a.atttypmod,
        s.avg_width::float8, s.null_frac::float8, s.n_distinct::float8, s.correlation::float8,
        (s.most_common_vals::text::text[])[1:25], (s.most_common_freqs)[1:25]::float8[],
        s.histogram_bounds::text::text[]

@@ -21,7 +21,7 @@ use std::ffi::{CStr, CString};
 use self::nodes::{elements, is, oids};
 use self::scope::{Scope, Standing, relation_name};
 use self::shape::{Command, QueryShape, TableUse, Written};
-use super::attempt::{Caught, attempt};
+use super::subtransaction::{Refusal, rolled_back};
 
 /// A statement that can be advised for.
 #[derive(Debug)]
@@ -69,14 +69,14 @@ fn analyse_text(
         .map_err(|_| (Phase::Analysing, "contains a null character".to_owned()))?;
     let phase = Cell::new(Phase::Parsing);
     let mut types = vec![pg_sys::InvalidOid; parameters::largest(text)];
-    let mut outcome = attempt(|| {
+    let mut outcome = rolled_back(|| {
         // SAFETY: inside a subtransaction; what is returned does not point into its memory.
         unsafe { read(&c_text, values, scope, &phase, &mut types) }
     });
     // `$1 IS NULL OR a = $1`: the type is known too late. A client would have declared it.
     if matches!(&outcome, Err(caught) if is_about_a_parameter(caught)) {
         parameters::complete(&mut types);
-        outcome = attempt(|| {
+        outcome = rolled_back(|| {
             // SAFETY: as above.
             unsafe { read(&c_text, values, scope, &phase, &mut types) }
         });
@@ -93,7 +93,7 @@ fn analyse_text(
     }
 }
 
-fn is_about_a_parameter(caught: &Caught) -> bool {
+fn is_about_a_parameter(caught: &Refusal) -> bool {
     matches!(
         caught.code,
         PgSqlErrorCode::ERRCODE_INDETERMINATE_DATATYPE
@@ -101,7 +101,7 @@ fn is_about_a_parameter(caught: &Caught) -> bool {
     )
 }
 
-fn failure(phase: Phase, caught: &Caught) -> String {
+fn failure(phase: Phase, caught: &Refusal) -> String {
     let kind = match (phase, caught.code) {
         (Phase::Parsing, _) => "does not parse",
         (_, PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE) => "relation missing",

@@ -23,7 +23,7 @@ unsafe extern "C-unwind" {
 pub fn parse(ddl: &str) -> Result<(IndexDefinition, Option<String>), Failure> {
     let text = CString::new(ddl).map_err(|_| not_an_index())?;
     // SAFETY: the trees do not leave the subtransaction.
-    let parsed = rolled_back(|| unsafe { read(&text) }, || {});
+    let parsed = rolled_back(|| unsafe { read(&text) });
     parsed.map_err(Failure::from)?
 }
 

@@ -36,7 +36,6 @@ pub struct ColumnFacts {
     pub name: String,
     /// Domains replaced by their base type.
     pub type_oid: u32,
-    pub not_null: bool,
     /// Average width in bytes; of the type where there are no statistics.
     pub width: f64,
     pub null_fraction: f64,
@@ -52,7 +51,6 @@ pub struct ColumnFacts {
 
 #[derive(Debug, Clone)]
 pub struct ExistingIndex {
-    pub oid: u32,
     pub name: String,
     /// Opclass, collation, expressions and predicate spelled as those of candidates are.
     pub definition: IndexDefinition,
@@ -60,7 +58,6 @@ pub struct ExistingIndex {
     pub valid: bool,
     /// Behind a primary key, unique or exclusion constraint.
     pub constraint: bool,
-    pub bytes: f64,
 }
 
 impl TableFacts {
@@ -154,15 +151,14 @@ fn columns(relation: Oid, rows: f64) -> Result<Vec<ColumnFacts>, Failure> {
                     pg_sys::get_typavgwidth(type_oid, modifier),
                 )
             };
-            let distinct = row.get::<f64>(7)?.filter(|distinct| *distinct != 0.0);
-            let values = row.get::<Vec<Option<String>>>(9)?.unwrap_or_default();
-            let shares = row.get::<Vec<Option<f64>>>(10)?.unwrap_or_default();
+            let distinct = row.get::<f64>(6)?.filter(|distinct| *distinct != 0.0);
+            let values = row.get::<Vec<Option<String>>>(8)?.unwrap_or_default();
+            let shares = row.get::<Vec<Option<f64>>>(9)?.unwrap_or_default();
             columns.push(ColumnFacts {
                 name: row.get::<String>(1)?.unwrap_or_default(),
                 type_oid: base_type.to_u32(),
-                not_null: row.get::<bool>(4)?.unwrap_or_default(),
-                width: row.get::<f64>(5)?.unwrap_or(f64::from(type_width)),
-                null_fraction: row.get::<f64>(6)?.unwrap_or_default(),
+                width: row.get::<f64>(4)?.unwrap_or(f64::from(type_width)),
+                null_fraction: row.get::<f64>(5)?.unwrap_or_default(),
                 distinct: distinct.map(|distinct| {
                     if distinct < 0.0 {
                         -distinct * rows
@@ -170,14 +166,14 @@ fn columns(relation: Oid, rows: f64) -> Result<Vec<ColumnFacts>, Failure> {
                         distinct
                     }
                 }),
-                correlation: row.get::<f64>(8)?,
+                correlation: row.get::<f64>(7)?,
                 common: values
                     .into_iter()
                     .zip(shares)
                     .filter_map(|(value, share)| Some((value?, share?)))
                     .collect(),
                 bounds: row
-                    .get::<Vec<Option<String>>>(11)?
+                    .get::<Vec<Option<String>>>(10)?
                     .unwrap_or_default()
                     .into_iter()
                     .flatten()

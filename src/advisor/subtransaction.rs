@@ -32,8 +32,16 @@ impl From<Refusal> for Failure {
 /// Runs `work` in a subtransaction that is rolled back whatever happens, with its locks and its
 /// memory. It is read-only, and `work` must return nothing that PostgreSQL allocated.
 ///
-/// After an error, `clean_up` runs. What cancels or ends the session then goes on as an error.
-pub fn rolled_back<R>(work: impl FnOnce() -> R, clean_up: impl FnOnce()) -> Result<R, Refusal> {
+/// What cancels the statement or ends the session is not caught.
+pub fn rolled_back<R>(work: impl FnOnce() -> R) -> Result<R, Refusal> {
+    rolled_back_with(work, || {})
+}
+
+/// [`rolled_back`], with `clean_up` after any error, caught or not.
+pub fn rolled_back_with<R>(
+    work: impl FnOnce() -> R,
+    clean_up: impl FnOnce(),
+) -> Result<R, Refusal> {
     // SAFETY: the pair of context and resource owner is put back after the subtransaction, as
     // every procedural language does. Its end restores the former read-only state.
     let (context, owner) = unsafe {
@@ -68,6 +76,8 @@ fn refusal<R>(error: CaughtError) -> Result<R, Refusal> {
         PgSqlErrorCode::ERRCODE_QUERY_CANCELED
             | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
             | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
+            | PgSqlErrorCode::ERRCODE_CANNOT_CONNECT_NOW
+            | PgSqlErrorCode::ERRCODE_DATABASE_DROPPED
             | PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY
             | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED
     );

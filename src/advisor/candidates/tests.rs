@@ -7,7 +7,6 @@ fn column(name: &str, type_oid: u32, distinct: f64) -> ColumnFacts {
     ColumnFacts {
         name: name.into(),
         type_oid,
-        not_null: true,
         width: 8.0,
         null_fraction: 0.0,
         distinct: Some(distinct),
@@ -336,13 +335,11 @@ fn what_exists_is_not_a_candidate() {
     let mut table = items();
     let wanted = of(used.clone(), table.clone())[0].definition.clone();
     let existing = |valid| ExistingIndex {
-        oid: 2,
         name: "i".into(),
         definition: wanted.clone(),
         unique: false,
         valid,
         constraint: false,
-        bytes: 0.0,
     };
     table.indexes = vec![existing(true)];
     let found = of(used.clone(), table.clone());

@@ -37,28 +37,14 @@ unsafe fn existing(oid: Oid, relation: &Relation) -> Option<ExistingIndex> {
         let form = &*(*index).rd_index;
         let name = string(pg_sys::get_rel_name(oid)).unwrap_or_default();
         let found = definition(index, relation).map(|definition| ExistingIndex {
-            oid: oid.to_u32(),
             name,
             definition,
             unique: form.indisunique,
             valid: form.indisvalid && form.indisready && form.indislive,
             constraint: pg_sys::get_index_constraint(oid) != pg_sys::InvalidOid,
-            bytes: bytes(index),
         });
         pg_sys::index_close(index, lock);
         found
-    }
-}
-
-unsafe fn bytes(index: pg_sys::Relation) -> f64 {
-    // SAFETY: an open index; a partitioned one has no storage.
-    unsafe {
-        if (*(*index).rd_rel).relkind as u8 == pg_sys::RELKIND_PARTITIONED_INDEX {
-            return 0.0;
-        }
-        let blocks =
-            pg_sys::RelationGetNumberOfBlocksInFork(index, pg_sys::ForkNumber::MAIN_FORKNUM);
-        f64::from(blocks) * f64::from(pg_sys::BLCKSZ)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::advisor::analysis::shape::QueryShape;
 use crate::advisor::index::IndexDefinition;
 use crate::advisor::size::SizeEstimate;
 use crate::advisor::statement::{Source, Statement};
-use crate::advisor::subtransaction::{Refusal, rolled_back};
+use crate::advisor::subtransaction::{Refusal, rolled_back, rolled_back_with};
 use crate::error::Failure;
 use crate::security;
 use crate::sql::qualified;
@@ -120,7 +120,7 @@ impl WhatIf for HypoPg {
                 })
             })
         };
-        let oid = rolled_back(make, || {})?;
+        let oid = rolled_back(make)?;
         match oid {
             Ok(Some(oid)) => {
                 self.made.push(oid.to_u32());
@@ -135,7 +135,7 @@ impl WhatIf for HypoPg {
     }
 
     fn cost(&mut self, statement: &Statement, scenario: Scenario) -> Result<PlanCost, Refusal> {
-        rolled_back(
+        rolled_back_with(
             || planning::cost(statement, scenario),
             planning::forget_explain,
         )?

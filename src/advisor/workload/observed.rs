@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 use std::collections::HashMap;
 
-use crate::advisor::attempt::attempt;
+use crate::advisor::subtransaction::rolled_back;
 use crate::error::Failure;
 use crate::sql::quote_identifier;
 
@@ -34,7 +34,7 @@ pub fn read() -> Result<Observed, Failure> {
     let query = include_str!("../../../sql/advisor/observed.sql")
         .replace("{schema}", &quote_identifier(&schema));
     // Not preloaded, or not readable for this role: column statistics have to do.
-    attempt(|| select(&query)).unwrap_or_else(|_| Ok(Observed::new()))
+    rolled_back(|| select(&query)).unwrap_or_else(|_| Ok(Observed::new()))
 }
 
 fn select(query: &str) -> Result<Observed, Failure> {

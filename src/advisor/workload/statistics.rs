@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 
 use super::Given;
-use crate::advisor::attempt::attempt;
+use crate::advisor::subtransaction::rolled_back;
 use crate::error::Failure;
 use crate::sql::quote_identifier;
 
@@ -41,7 +41,7 @@ pub fn read() -> Result<Vec<Given>, Failure> {
          GROUP BY s.queryid ORDER BY 3 DESC, 1",
         quote_identifier(&schema)
     );
-    attempt(|| select(&query)).map_err(|caught| {
+    rolled_back(|| select(&query)).map_err(|caught| {
         unavailable("pg_stat_statements cannot be read")
             .detail(caught.message)
             .hint(

@@ -294,7 +294,6 @@ mod unit {
         ColumnFacts {
             name: "name".into(),
             type_oid: 25,
-            not_null: true,
             width: 8.0,
             null_fraction: 0.0,
             distinct: Some(100.0),
