@@ -72,15 +72,15 @@ unsafe extern "C-unwind" fn start_up(
 #[pg_guard]
 unsafe extern "C-unwind" fn ignore(_receiver: *mut pg_sys::DestReceiver) {}
 
-/// Makes the rows of `query` the result of the set-returning function that is being called. Its
-/// columns must have the types that the function is declared with.
+/// Where a caller that can take a set of rows in a tuple store wants it.
 ///
 /// # Safety
 /// `call` is the current call of a function that returns a set of rows.
-pub unsafe fn return_rows(call: pg_sys::FunctionCallInfo, query: &str) -> Result<(), Failure> {
-    // SAFETY: a caller that takes a set says so with a ReturnSetInfo. Tuple store and descriptor
-    // live in the context of the calling query.
-    let store = unsafe {
+pub unsafe fn wanted_set(
+    call: pg_sys::FunctionCallInfo,
+) -> Result<*mut pg_sys::ReturnSetInfo, Failure> {
+    // SAFETY: a caller that takes a set says so with a ReturnSetInfo.
+    unsafe {
         let info = (*call).resultinfo.cast::<pg_sys::ReturnSetInfo>();
         let materialize = pg_sys::SetFunctionReturnMode::SFRM_Materialize as i32;
         if info.is_null()
@@ -93,6 +93,20 @@ pub unsafe fn return_rows(call: pg_sys::FunctionCallInfo, query: &str) -> Result
             )
             .hint("Call it in the FROM clause."));
         }
+        Ok(info)
+    }
+}
+
+/// Makes the rows of `query` the result of the set-returning function that is being called. Its
+/// columns must have the types that the function is declared with.
+///
+/// # Safety
+/// `call` is the current call of a function that returns a set of rows.
+pub unsafe fn return_rows(call: pg_sys::FunctionCallInfo, query: &str) -> Result<(), Failure> {
+    // SAFETY: as the caller promises. Tuple store and descriptor live in the context of the
+    // calling query.
+    let store = unsafe {
+        let info = wanted_set(call)?;
         let previous = pg_sys::MemoryContextSwitchTo((*(*info).econtext).ecxt_per_query_memory);
         let mut columns = std::ptr::null_mut();
         pg_sys::get_call_result_type(call, std::ptr::null_mut(), &mut columns);

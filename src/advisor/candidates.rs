@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::analysis::shape::{Condition, Key, QueryShape, TableUse};
 use super::facts::TableFacts;
-use super::index::{IndexDefinition, IndexKey, KeyExpression};
+use super::index::{IndexDefinition, KeyExpression};
 
 /// What a caller allows.
 #[derive(Debug, Clone)]
@@ -104,15 +104,6 @@ impl Found {
             });
         }
     }
-}
-
-fn index_key(key: &Key) -> IndexKey {
-    let mut index_key = match &key.expression {
-        KeyExpression::Column(name) => IndexKey::column(name),
-        KeyExpression::Expression(sql) => IndexKey::expression(sql),
-    };
-    index_key.collation.clone_from(&key.collation);
-    index_key
 }
 
 /// A key as advice names it.

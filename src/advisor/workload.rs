@@ -295,3 +295,20 @@ impl Gathering {
         Ok(())
     }
 }
+
+/// Where an extension has its objects; `None` if this database does not have it.
+fn schema_of_extension(name: &str) -> Result<Option<String>, pgrx::spi::Error> {
+    Spi::connect(|client| {
+        let rows = client.select(
+            "SELECT n.nspname::text FROM pg_catalog.pg_extension e \
+             JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
+             WHERE e.extname OPERATOR(pg_catalog.=) $1",
+            Some(1),
+            &[name.into()],
+        )?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        rows.first().get_one()
+    })
+}

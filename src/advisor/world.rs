@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::analysis::shape::{Command, Condition, Key, TableUse, Test};
 use super::facts::TableFacts;
-use super::index::{IndexDefinition, IndexKey, KeyExpression, Method};
+use super::index::{IndexDefinition, IndexKey, Method};
 use super::progress::Progress;
 use super::search::{Costs, Id, Planned};
 use super::size::SizeEstimate;
@@ -316,15 +316,15 @@ fn keys_of(table_use: &TableUse) -> Vec<IndexKey> {
         .every_condition()
         .filter(|condition| btree_answers(condition))
         .filter_map(|condition| condition.key.as_ref())
-        .map(index_key);
+        .map(Key::in_index);
     let ordered = table_use.order.iter().map(|sort| IndexKey {
         descending: sort.descending,
         nulls_first: Some(sort.nulls_first),
-        ..index_key(&sort.key)
+        ..sort.key.in_index()
     });
     tested
         .chain(ordered)
-        .chain(table_use.groups.iter().map(index_key))
+        .chain(table_use.groups.iter().map(Key::in_index))
         .collect()
 }
 
@@ -340,15 +340,6 @@ fn btree_answers(condition: &Condition) -> bool {
                 needs_pattern_class: false
             }
     )
-}
-
-fn index_key(key: &Key) -> IndexKey {
-    let mut index_key = match &key.expression {
-        KeyExpression::Column(name) => IndexKey::column(name),
-        KeyExpression::Expression(sql) => IndexKey::expression(sql),
-    };
-    index_key.collation.clone_from(&key.collation);
-    index_key
 }
 
 impl<W: WhatIf> Costs for World<'_, W> {

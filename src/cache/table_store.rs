@@ -87,37 +87,35 @@ fn may_write() -> Result<bool> {
 }
 
 fn present_stamps(names: Vec<String>) -> Result<HashMap<String, String>> {
-    select(
+    by_name(
         "SELECT s.name, s.stamp FROM inventory_perf.cache_stamps s \
          WHERE s.name = ANY ($1) AND s.expires_at > pg_catalog.clock_timestamp()",
-        &[names.into()],
-        |rows| {
-            let mut stamps = HashMap::new();
-            for row in rows {
-                if let (Some(name), Some(stamp)) = (row.get::<String>(1)?, row.get::<String>(2)?) {
-                    stamps.insert(name, stamp);
-                }
-            }
-            Ok(stamps)
-        },
+        names,
     )
 }
 
 fn present_entries(names: Vec<String>) -> Result<HashMap<String, Vec<u8>>> {
-    select(
+    by_name(
         "SELECT e.name, e.value FROM inventory_perf.cache_entries e \
          WHERE e.name = ANY ($1) AND e.expires_at > pg_catalog.clock_timestamp()",
-        &[names.into()],
-        |rows| {
-            let mut entries = HashMap::new();
-            for row in rows {
-                if let (Some(name), Some(value)) = (row.get::<String>(1)?, row.get::<Vec<u8>>(2)?) {
-                    entries.insert(name, value);
-                }
-            }
-            Ok(entries)
-        },
+        names,
     )
+}
+
+/// Names and what belongs to them, of a query for the names in $1.
+fn by_name<V: FromDatum + IntoDatum>(
+    query: &str,
+    names: Vec<String>,
+) -> Result<HashMap<String, V>> {
+    select(query, &[names.into()], |rows| {
+        let mut found = HashMap::new();
+        for row in rows {
+            if let (Some(name), Some(value)) = (row.get(1)?, row.get(2)?) {
+                found.insert(name, value);
+            }
+        }
+        Ok(found)
+    })
 }
 
 fn present_epoch() -> Result<Option<String>> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::index::KeyExpression;
+use super::super::index::{IndexKey, KeyExpression};
 
 /// One entry for each place where the statement reads a table.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -68,6 +68,18 @@ pub struct Key {
     pub collation: Option<String>,
     /// Columns that it reads.
     pub columns: Vec<String>,
+}
+
+impl Key {
+    /// As an index has it.
+    pub fn in_index(&self) -> IndexKey {
+        let mut key = match &self.expression {
+            KeyExpression::Column(name) => IndexKey::column(name),
+            KeyExpression::Expression(sql) => IndexKey::expression(sql),
+        };
+        key.collation.clone_from(&self.collation);
+        key
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

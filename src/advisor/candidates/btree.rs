@@ -5,7 +5,7 @@ use super::super::analysis::shape::{Condition, Key, SortKey, TableUse, Test, Val
 use super::super::facts::TableFacts;
 use super::super::index::{IndexDefinition, IndexKey};
 use super::rows::{self, Part};
-use super::{Found, Options, Reason, index_key, words};
+use super::{Found, Options, Reason, words};
 
 /// A condition that leaves more of the rows is no ground for a key of its own.
 const UNSELECTIVE: f64 = 0.5;
@@ -156,7 +156,7 @@ fn equality_orders<'a>(conditions: &[&'a Condition]) -> Vec<Vec<&'a Condition>> 
 
 fn key_of(condition: &Condition) -> Option<IndexKey> {
     let key = condition.key.as_ref()?;
-    let mut index_key = index_key(key);
+    let mut index_key = key.in_index();
     if condition.test
         == (Test::Prefix {
             needs_pattern_class: true,
@@ -228,7 +228,7 @@ fn sorted(equalities: &[&Condition], used: &TableUse) -> Option<Plan> {
     // An index is read backwards as well: one that only ascends serves more statements.
     let backwards = order.iter().all(|sort| sort.descending && sort.nulls_first);
     let keys = order.iter().map(|sort| {
-        let mut key = index_key(&sort.key);
+        let mut key = sort.key.in_index();
         key.descending = sort.descending && !backwards;
         key.nulls_first = Some(sort.nulls_first && !backwards);
         key
@@ -247,7 +247,7 @@ fn grouped(start: &Plan, used: &TableUse) -> Plan {
     let mut plan = start.clone();
     let mut names = Vec::new();
     for key in &used.groups {
-        let index_key = index_key(key);
+        let index_key = key.in_index();
         if !plan.keys.contains(&index_key) {
             plan.keys.push(index_key);
             names.push(words(key));

@@ -1,9 +1,9 @@
 //! Which part of the rows an index could be over: constant conditions that many executions share.
 
-use super::super::analysis::shape::{Condition, TableUse, Test, Value};
+use super::super::analysis::shape::{Condition, Key, TableUse, Test, Value};
 use super::super::facts::{ColumnFacts, TableFacts};
 use super::super::index::{IndexKey, KeyExpression};
-use super::{index_key, joined};
+use super::joined;
 
 /// An index over more than this share of the rows saves too little.
 const WORTH: f64 = 0.7;
@@ -82,7 +82,7 @@ fn part(conditions: &[&Condition], used: &TableUse, table: &TableFacts) -> Optio
                 .or_else(|| {
                     conditions
                         .iter()
-                        .find_map(|condition| condition.key.as_ref().map(index_key))
+                        .find_map(|condition| condition.key.as_ref().map(Key::in_index))
                 })
         })
         .flatten();

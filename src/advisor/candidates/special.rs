@@ -4,7 +4,7 @@
 use super::super::analysis::shape::{Condition, Key, TableUse, Test, Value};
 use super::super::facts::TableFacts;
 use super::super::index::{IndexDefinition, IndexKey, KeyExpression, Method};
-use super::{Found, Options, Reason, index_key, words};
+use super::{Found, Options, Reason, words};
 
 /// By rule, only for tables that are worth an index, and conditions that leave few rows.
 const ROWS: f64 = 1_000.0;
@@ -103,7 +103,7 @@ fn with_class(key: &Key, class: &str) -> IndexKey {
     IndexKey {
         opclass: Some(class.to_owned()),
         collation: None,
-        ..index_key(key)
+        ..key.in_index()
     }
 }
 
@@ -133,7 +133,7 @@ fn add_special(
             vec![IndexKey {
                 opclass,
                 collation: None,
-                ..index_key(key)
+                ..key.in_index()
             }],
         )
     };
@@ -166,7 +166,7 @@ fn add_brin(key: &Key, condition: &Condition, table: &TableFacts, found: &mut Fo
     }
     let definition = IndexDefinition {
         method: Method::Brin,
-        ..IndexDefinition::btree(table.relation.clone(), vec![index_key(key)])
+        ..IndexDefinition::btree(table.relation.clone(), vec![key.in_index()])
     };
     let reason = Reason {
         text: format!("range of {name}, which rows are stored in the order of"),

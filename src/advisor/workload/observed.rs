@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 use std::collections::HashMap;
 
+use super::schema_of_extension;
 use crate::advisor::subtransaction::rolled_back;
 use crate::error::Failure;
 use crate::sql::quote_identifier;
@@ -15,19 +16,7 @@ pub type Observed = HashMap<(u32, String), Vec<String>>;
 
 /// What was seen in this database; nothing without the extension, or if it cannot be read.
 pub fn read() -> Result<Observed, Failure> {
-    let schema = Spi::connect(|client| {
-        let rows = client.select(
-            "SELECT n.nspname::text FROM pg_catalog.pg_extension e \
-             JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
-             WHERE e.extname = 'pg_qualstats'",
-            Some(1),
-            &[],
-        )?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        rows.first().get_one::<String>()
-    })?;
+    let schema = schema_of_extension("pg_qualstats")?;
     let Some(schema) = schema else {
         return Ok(Observed::new());
     };

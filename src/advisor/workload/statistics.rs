@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::Given;
+use super::{Given, schema_of_extension};
 use crate::advisor::subtransaction::rolled_back;
 use crate::error::Failure;
 use crate::sql::quote_identifier;
@@ -11,20 +11,7 @@ const TEXT_OF_OTHERS: &str = "<insufficient privilege>";
 
 /// The statements of this database, those with most time first.
 pub fn read() -> Result<Vec<Given>, Failure> {
-    let schema = Spi::connect(|client| {
-        let rows = client.select(
-            "SELECT n.nspname::text FROM pg_catalog.pg_extension e \
-             JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
-             WHERE e.extname = 'pg_stat_statements'",
-            Some(1),
-            &[],
-        )?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        rows.first().get_one::<String>()
-    })?
-    .ok_or_else(|| {
+    let schema = schema_of_extension("pg_stat_statements")?.ok_or_else(|| {
         unavailable("extension \"pg_stat_statements\" is not installed in this database").hint(
             "Add pg_stat_statements to shared_preload_libraries, restart, and run CREATE EXTENSION \
              pg_stat_statements; or pass the statements as workload => ARRAY['SELECT …'].",

@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::panic::AssertUnwindSafe;
 
 use crate::error::Failure;
+use crate::executor::wanted_set;
 use crate::ledger::capture::check_interrupts;
 
 /// A tuple store with one jsonb column, which spills to disk past work_mem.
@@ -23,21 +24,10 @@ impl Rows {
     /// # Safety
     /// `call` is the current call of a function that is declared SETOF jsonb.
     pub unsafe fn of_call(call: pg_sys::FunctionCallInfo) -> Result<Self, Failure> {
-        // SAFETY: a caller that takes a set says so with a ReturnSetInfo. Tuple store and
-        // descriptor live in the context of the calling query.
+        // SAFETY: as the caller promises. Tuple store and descriptor live in the context of the
+        // calling query.
         unsafe {
-            let info = (*call).resultinfo.cast::<pg_sys::ReturnSetInfo>();
-            let materialize = pg_sys::SetFunctionReturnMode::SFRM_Materialize as i32;
-            if info.is_null()
-                || (*info).type_ != pg_sys::NodeTag::T_ReturnSetInfo
-                || (*info).allowedModes & materialize == 0
-            {
-                return Err(Failure::new(
-                    PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-                    "set-returning function called in a context that cannot take a set",
-                )
-                .hint("Call it in the FROM clause."));
-            }
+            let info = wanted_set(call)?;
             let per_row = pg_sys::AllocSetContextCreateInternal(
                 pg_sys::CurrentMemoryContext,
                 c"inventory_perf returned row".as_ptr(),
