@@ -5,6 +5,7 @@
 
 mod collector;
 mod conditions;
+mod matching;
 pub mod nodes;
 mod parameters;
 mod patterns;

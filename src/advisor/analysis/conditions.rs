@@ -4,8 +4,9 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::{NodeTag, Oid};
 
 use super::super::index::{KeyExpression, Method};
+use super::matching::PatternOperator;
 use super::nodes::{deparsed, elements, is, parameter, stands_alone, string, stripped, variables};
-use super::patterns::{self, Pattern};
+use super::patterns::Pattern;
 use super::scope::Scope;
 use super::shape::{Condition, Key, TableUse, Test, Value};
 
@@ -226,9 +227,8 @@ impl Subject<'_> {
             {
                 return Some(Test::NotEqual);
             }
-            if let Some(pattern) = PatternOperator::of(*operator) {
-                let found = pattern_of(*value, pattern);
-                return match found {
+            if let Some(matching) = PatternOperator::of(*operator) {
+                return match matching.pattern(*value) {
                     Pattern::Prefix => Some(Test::Prefix {
                         needs_pattern_class: !self.scope.byte_order.contains(key_collation),
                     }),
@@ -474,90 +474,5 @@ unsafe fn boolean_arguments(
         }
         let expression = node.cast::<pg_sys::BoolExpr>();
         ((*expression).boolop == kind).then(|| elements((*expression).args))
-    }
-}
-
-/// The built-in operators that match text with a pattern.
-#[derive(Clone, Copy)]
-enum PatternOperator {
-    Like { ignore_case: bool },
-    Expression { ignore_case: bool },
-    StartsWith,
-}
-
-impl PatternOperator {
-    fn of(operator: Oid) -> Option<Self> {
-        Some(match operator.to_u32() {
-            1209 | 1211 => Self::Like { ignore_case: false },
-            1627 | 1629 => Self::Like { ignore_case: true },
-            641 | 1055 => Self::Expression { ignore_case: false },
-            1228 | 1234 => Self::Expression { ignore_case: true },
-            3877 => Self::StartsWith,
-            _ => return None,
-        })
-    }
-}
-
-/// What the pattern leaves to do, as far as it is known now.
-unsafe fn pattern_of(value: *mut pg_sys::Node, operator: PatternOperator) -> Pattern {
-    // SAFETY: the tag says the type of a node.
-    unsafe {
-        if let Some(text) = constant_text(value) {
-            return match operator {
-                PatternOperator::Like { ignore_case } => patterns::like(&text, ignore_case),
-                PatternOperator::Expression { ignore_case } => {
-                    patterns::regular_expression(&text, ignore_case)
-                }
-                PatternOperator::StartsWith => Pattern::Prefix,
-            };
-        }
-        match operator {
-            PatternOperator::StartsWith => Pattern::Prefix,
-            PatternOperator::Like { ignore_case: false } if begins_with_a_value(value) => {
-                Pattern::Prefix
-            }
-            _ => Pattern::Trigram,
-        }
-    }
-}
-
-/// `$1 || '%'`, but not `'%' || $1`.
-unsafe fn begins_with_a_value(node: *mut pg_sys::Node) -> bool {
-    const CONCATENATION: u32 = 654;
-    // SAFETY: the tag says the type of a node.
-    unsafe {
-        let node = stripped(node);
-        if !is(node, NodeTag::T_OpExpr) {
-            return false;
-        }
-        let operation = node.cast::<pg_sys::OpExpr>();
-        if (*operation).opno.to_u32() != CONCATENATION {
-            return false;
-        }
-        let sides: Vec<*mut pg_sys::Node> = elements((*operation).args).collect();
-        let [left, right] = sides[..] else {
-            return false;
-        };
-        let ends_open = constant_text(right).is_some_and(|text| text.starts_with('%'));
-        let left_is_constant = is(stripped(left), NodeTag::T_Const);
-        ends_open && !left_is_constant && !is(stripped(left), NodeTag::T_OpExpr)
-    }
-}
-
-unsafe fn constant_text(node: *mut pg_sys::Node) -> Option<String> {
-    // SAFETY: a constant of a text type holds a varlena with text.
-    unsafe {
-        let node = stripped(node);
-        if !is(node, NodeTag::T_Const) {
-            return None;
-        }
-        let constant = node.cast::<pg_sys::Const>();
-        let is_text = [pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BPCHAROID]
-            .contains(&(*constant).consttype);
-        if (*constant).constisnull || !is_text {
-            return None;
-        }
-        let text = pg_sys::pg_detoast_datum_packed((*constant).constvalue.cast_mut_ptr());
-        string(pg_sys::text_to_cstring(text.cast()))
     }
 }
