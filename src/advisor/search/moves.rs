@@ -83,17 +83,18 @@ fn nearly_as_good<C: Costs>(evaluator: &mut Evaluator<C>, before: &Config, after
 }
 
 /// Puts a much smaller index in the place of one, such as one over a part of the rows, where next to
-/// nothing is lost.
+/// nothing is lost and the workload costs no more than `most`.
 pub fn replace_by_smaller<C: Costs>(
     evaluator: &mut Evaluator<C>,
     mut config: Config,
     candidates: &[Id],
+    most: f64,
     limits: &Limits,
 ) -> Config {
     for id in config.clone() {
         let rest = without(&config, id);
         let worth = evaluator.gain(&rest, &config);
-        let most = SMALL * evaluator.costs.bytes(id) as f64;
+        let small = SMALL * evaluator.costs.bytes(id) as f64;
         let mut best: Option<(f64, Config)> = None;
         for other in candidates {
             let shares_a_statement = evaluator
@@ -101,7 +102,7 @@ pub fn replace_by_smaller<C: Costs>(
                 .concerned(id)
                 .iter()
                 .any(|statement| evaluator.costs.relevant(*statement, *other));
-            if evaluator.costs.bytes(*other) as f64 > most || !shares_a_statement {
+            if evaluator.costs.bytes(*other) as f64 > small || !shares_a_statement {
                 continue;
             }
             if evaluator.costs.expired() {
@@ -110,7 +111,8 @@ pub fn replace_by_smaller<C: Costs>(
             let next = with(&rest, *other);
             let gain = evaluator.gain(&config, &next);
             if gain >= -SMALL_LOSS * worth
-                && best.as_ref().is_none_or(|(most, _)| gain > *most)
+                && best.as_ref().is_none_or(|(best, _)| gain > *best)
+                && evaluator.objective(&next) <= most
                 && nearly_as_good(evaluator, &config, &next)
                 && evaluator.allowed(&next, limits)
             {
