@@ -263,13 +263,13 @@ fn a_user_of_redis_needs_no_more_than_it_is_told() {
     site.configure(&[("redis_password_file", &file)]);
     site.can();
     site.client.run(
-        "CREATE TABLE moves (id integer PRIMARY KEY, stock text);
-         SELECT invalidate_on_change('moves', ARRAY['m:{id}'], ARRAY['t:{id}'], ARRAY['c:{id}'])",
+        "CREATE TABLE public.moves (id integer PRIMARY KEY, stock text);
+         SELECT invalidate_on_change('public.moves', ARRAY['m:{id}'], ARRAY['t:{id}'], ARRAY['c:{id}'])",
     );
     for step in [
-        "INSERT INTO moves VALUES (1, 'x')",
+        "INSERT INTO public.moves VALUES (1, 'x')",
         "SELECT invalidate_pattern('a*')",
-        "TRUNCATE moves",
+        "TRUNCATE public.moves",
         "SELECT cache_flush()",
     ] {
         site.client.run(step);
@@ -277,7 +277,7 @@ fn a_user_of_redis_needs_no_more_than_it_is_told() {
     }
     for _ in 0..2 {
         site.client
-            .run("SELECT * FROM cached_query('SELECT id FROM moves')");
+            .run("SELECT * FROM cached_query('SELECT id FROM public.moves')");
     }
     site.can();
     // nothing else was tried
