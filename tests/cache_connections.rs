@@ -122,7 +122,7 @@ impl Site {
 
 fn session(cluster: &Cluster, database: &str) -> Client {
     let mut client = cluster.connect(database);
-    client.run("SET search_path = inventory_perf, public");
+    client.run("LOAD 'inventory_perf'; SET search_path = inventory_perf, public");
     client
 }
 
