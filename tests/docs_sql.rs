@@ -21,7 +21,7 @@ use std::process::Stdio;
 use common::Cluster;
 
 /// Pages that would be useless without SQL.
-const PAGES_WITH_SQL: [&str; 6] = [
+const PAGES_WITH_SQL: &[&str] = &[
     "README.md",
     "docs/advice.md",
     "docs/attaching.md",

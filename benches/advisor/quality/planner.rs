@@ -102,7 +102,9 @@ impl<'a> Planner<'a> {
         for named in self.named.iter().filter_map(|named| named.get(&table)) {
             if columns.iter().all(|column| named.contains(column)) {
                 let more = named.iter().filter(|column| !columns.contains(column));
-                wider.extend(more.map(|column| [&columns[..], &[column.clone()]].concat()));
+                wider.extend(
+                    more.map(|column| [&columns[..], std::slice::from_ref(column)].concat()),
+                );
             }
         }
         wider
