@@ -266,7 +266,8 @@ impl Payload {
         self.rows += 1;
         self.bytes += row.len() as u64;
         if let Some(json) = &mut self.json {
-            if json.len() + row.len() + 2 > self.limit {
+            let comma = usize::from(!is_first);
+            if json.len() + comma + row.len() + 1 > self.limit {
                 self.json = None;
                 return;
             }

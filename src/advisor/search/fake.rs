@@ -263,7 +263,7 @@ fn under_every_budget_no_worse_than_extend() {
 #[test]
 fn what_saves_little_is_not_said() {
     let (indexes, ..) = run(
-        Fake::new(&[(&[1], 10_000.0), (&[2], 1.0)]),
+        Fake::new(&[(&[1], 10_000.0), (&[2], 0.01)]),
         &Limits::default(),
     );
     assert_eq!(indexes, [[1]]);

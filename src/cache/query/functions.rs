@@ -217,7 +217,7 @@ mod unit {
             of("inventory_perf", "opening_month", 's', "c"),
             Class::ReadsLedger
         );
-        assert_eq!(of("inventory_perf", "cache_get", 's', "c"), Class::Volatile);
+        assert_eq!(of("inventory_perf", "cache_get", 'v', "c"), Class::Volatile);
         assert_eq!(of("inventory_perf", "check_day", 'i', "c"), Class::Pure);
     }
 }
