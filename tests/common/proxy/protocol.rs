@@ -18,7 +18,7 @@ impl Command {
         };
         let mut words = Vec::new();
         for _ in 0..number(count) {
-            let (header, length) = line(&bytes[position..])?;
+            let (header, length) = line(bytes.get(position..)?)?;
             position += length;
             let size = usize::try_from(number(header.get(1..)?)).unwrap_or(0);
             words.push(bytes.get(position..position + size)?.to_vec());
