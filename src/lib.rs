@@ -14,6 +14,7 @@
 //! | [`security`] | whose rights code runs with |
 //! | [`executor`] | queries with the caller's snapshot, row by row |
 //! | [`invalidation`] | when what a backend remembers is out of date |
+//! | [`versions`] | what differs between versions of PostgreSQL |
 //! | [`calendar`], [`decimal`], [`sum`], [`sql`], [`template`] | pure helpers |
 
 use pgrx::prelude::*;
@@ -33,6 +34,7 @@ mod snapshots;
 mod sql;
 mod sum;
 mod template;
+mod versions;
 mod worker;
 
 ::pgrx::pg_module_magic!(name, version);

@@ -6,6 +6,8 @@ mod worker;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use std::ffi::CString;
 
+use crate::versions;
+
 pub use queries::{CACHE_TTL_JITTER, cache_fill_wait};
 pub use worker::*;
 
@@ -96,14 +98,7 @@ pub fn register() {
     );
     register_cache();
     register_redis();
-    // SAFETY: the prefix is a static, null-terminated string, and this runs on the backend's
-    // only thread while the library is loaded.
-    unsafe {
-        #[cfg(feature = "pg14")]
-        pgrx::pg_sys::EmitWarningsOnPlaceholders(c"inventory_perf".as_ptr());
-        #[cfg(not(feature = "pg14"))]
-        pgrx::pg_sys::MarkGUCPrefixReserved(c"inventory_perf".as_ptr());
-    }
+    versions::reserve_setting_prefix();
 }
 
 fn register_cache() {

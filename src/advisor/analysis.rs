@@ -23,6 +23,7 @@ use self::nodes::{elements, is, oids};
 use self::scope::{Scope, Standing, relation_name};
 use self::shape::{Command, QueryShape, TableUse, Written};
 use super::subtransaction::{Refusal, rolled_back};
+use crate::versions;
 
 /// A statement that can be advised for.
 #[derive(Debug)]
@@ -161,7 +162,7 @@ unsafe fn read(
             }
             let plan = pg_sys::pg_plan_query(query, text.as_ptr(), 0, bound);
             phase.set(Phase::Permitting);
-            check_rights(plan);
+            versions::check_table_rights(&*plan);
             phase.set(Phase::Planning);
         }
         for found in watch.take() {
@@ -183,7 +184,7 @@ unsafe fn read(
 unsafe fn is_query(statement: *mut pg_sys::Node) -> bool {
     // SAFETY: the caller gives a statement of the raw parser.
     unsafe {
-        let query = [
+        let is_other = [
             NodeTag::T_SelectStmt,
             NodeTag::T_InsertStmt,
             NodeTag::T_UpdateStmt,
@@ -191,9 +192,7 @@ unsafe fn is_query(statement: *mut pg_sys::Node) -> bool {
         ]
         .into_iter()
         .any(|tag| is(statement, tag));
-        #[cfg(not(feature = "pg14"))]
-        let query = query || is(statement, NodeTag::T_MergeStmt);
-        query
+        is_other || versions::is_merge(statement)
     }
 }
 
@@ -203,8 +202,7 @@ unsafe fn command(query: *mut pg_sys::Query) -> Command {
         pg_sys::CmdType::CMD_INSERT => Command::Insert,
         pg_sys::CmdType::CMD_UPDATE => Command::Update,
         pg_sys::CmdType::CMD_DELETE => Command::Delete,
-        #[cfg(not(feature = "pg14"))]
-        pg_sys::CmdType::CMD_MERGE => Command::Merge,
+        kind if versions::is_merge_command(kind) => Command::Merge,
         _ => Command::Select,
     }
 }
@@ -285,17 +283,6 @@ fn not_eligible(relations: &[Oid], scope: &Scope) -> Result<(), String> {
     match relations.iter().any(is_system) {
         true => Err("system relations only".to_owned()),
         false => Ok(()),
-    }
-}
-
-/// Raises the error that executing the plan would raise for a lack of rights.
-unsafe fn check_rights(plan: *mut pg_sys::PlannedStmt) {
-    // SAFETY: a finished plan.
-    unsafe {
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
-        pg_sys::ExecCheckRTPerms((*plan).rtable, true);
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-        pg_sys::ExecCheckPermissions((*plan).rtable, (*plan).permInfos, true);
     }
 }
 

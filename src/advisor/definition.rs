@@ -9,6 +9,7 @@ use super::index::{IndexDefinition, IndexKey, KeyExpression, Method, Relation};
 use super::subtransaction::rolled_back;
 use crate::error::Failure;
 use crate::sql::quote_identifier;
+use crate::versions;
 
 unsafe extern "C-unwind" {
     /// PostgreSQL's analysis of CREATE INDEX.
@@ -146,8 +147,8 @@ unsafe fn key(element: *mut pg_sys::IndexElem, relation: pg_sys::Oid) -> IndexKe
 unsafe fn qualified_name(names: *mut pg_sys::List) -> Option<String> {
     // SAFETY: as the caller promises.
     let parts: Vec<String> = unsafe {
-        nodes::elements::<pg_sys::String>(names)
-            .filter_map(|name| nodes::string((*name).sval))
+        nodes::elements::<pg_sys::Node>(names)
+            .filter_map(|name| nodes::string(versions::string_of(name)))
             .map(|name| quote_identifier(&name))
             .collect()
     };

@@ -12,6 +12,7 @@ use std::ffi::{CStr, c_char};
 use std::time::{Duration, Instant};
 
 use crate::shared_memory::{self, Slot};
+use crate::versions::{owns_database, owns_extension, string_of};
 
 /// A worker that only waits is gone in milliseconds; one that works gets this long to end by itself.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -148,44 +149,6 @@ unsafe fn drops_extension(drop: &pg_sys::DropStmt) -> bool {
             .any(|name| CStr::from_ptr(string_of(name)) == c"inventory_perf");
         let extension = pg_sys::get_extension_oid(c"inventory_perf".as_ptr(), true);
         is_named && extension != pg_sys::InvalidOid && owns_extension(extension)
-    }
-}
-
-unsafe fn string_of(node: *mut pg_sys::Node) -> *const c_char {
-    // SAFETY: as the caller promises.
-    unsafe {
-        #[cfg(feature = "pg14")]
-        return (*node.cast::<pg_sys::Value>()).val.str_;
-        #[cfg(not(feature = "pg14"))]
-        return (*node.cast::<pg_sys::String>()).sval;
-    }
-}
-
-fn owns_database(database: pg_sys::Oid) -> bool {
-    // SAFETY: catalog look-ups by value.
-    unsafe {
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
-        return pg_sys::pg_database_ownercheck(database, pg_sys::GetUserId());
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-        return pg_sys::object_ownercheck(
-            pg_sys::DatabaseRelationId,
-            database,
-            pg_sys::GetUserId(),
-        );
-    }
-}
-
-fn owns_extension(extension: pg_sys::Oid) -> bool {
-    // SAFETY: catalog look-ups by value.
-    unsafe {
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
-        return pg_sys::pg_extension_ownercheck(extension, pg_sys::GetUserId());
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-        return pg_sys::object_ownercheck(
-            pg_sys::ExtensionRelationId,
-            extension,
-            pg_sys::GetUserId(),
-        );
     }
 }
 

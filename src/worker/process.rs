@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::error::Failure;
 use crate::shared_memory::{self, Outcome, Process, Slot};
+use crate::versions;
 
 // PostgreSQL's own handlers, without the guard that pgrx puts around its functions: a signal handler
 // must not save a place to jump to.
@@ -22,8 +23,8 @@ unsafe extern "C-unwind" {
 pub fn connect(name: &str, database: Option<pg_sys::Oid>) {
     // SAFETY: once at the start of a background worker. Both handlers only set flags and the latch.
     unsafe {
-        handle(pg_sys::SIGHUP, SignalHandlerForConfigReload);
-        handle(pg_sys::SIGTERM, die);
+        versions::handle_signal(pg_sys::SIGHUP, SignalHandlerForConfigReload);
+        versions::handle_signal(pg_sys::SIGTERM, die);
         pg_sys::BackgroundWorkerUnblockSignals();
         match database {
             Some(database) => {
@@ -47,16 +48,6 @@ pub fn connect(name: &str, database: Option<pg_sys::Oid>) {
         ("jit", "off"),
     ] {
         set(setting, value);
-    }
-}
-
-unsafe fn handle(signal: u32, handler: unsafe extern "C-unwind" fn(i32)) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        #[cfg(not(feature = "pg18"))]
-        pg_sys::pqsignal(signal as i32, Some(handler));
-        #[cfg(feature = "pg18")]
-        pg_sys::pqsignal_be(signal as i32, Some(handler));
     }
 }
 
@@ -106,7 +97,7 @@ pub fn finish_with(process: &Process, outcome: Outcome) -> ! {
 /// Ends this process in good order. The postmaster does not start it again.
 pub fn finish() -> ! {
     // SAFETY: outside of any transaction.
-    unsafe { pg_sys::proc_exit(0) }
+    unsafe { versions::exit() }
 }
 
 /// Waits for the latch or until `timeout` is over; reloads settings; ends the process when told to.

@@ -11,6 +11,7 @@ use super::conditions::Subject;
 use super::nodes::{elements, is, parameter, string};
 use super::scope::{Scope, Standing};
 use super::shape::{Condition, SortKey, TableUse, Test};
+use crate::versions;
 
 thread_local! {
     static FOUND: RefCell<Vec<TableUse>> = const { RefCell::new(Vec::new()) };
@@ -155,7 +156,7 @@ unsafe fn equal_to_others(subject: &Subject, conditions: &mut Vec<Condition>) {
                 if pg_sys::bms_equal((*member).em_relids, (*subject.table).relids) {
                     own = own.or(Some(member));
                 } else if !(*member).em_is_child
-                    && !pg_sys::bms_is_empty((*member).em_relids)
+                    && !versions::is_empty((*member).em_relids)
                     && !pg_sys::bms_is_member(subject.entry as i32, (*member).em_relids)
                 {
                     other = other.or(Some(member));
@@ -265,13 +266,10 @@ unsafe fn keys_of(subject: &Subject, path_keys: *const pg_sys::List) -> (Vec<Sor
             };
             keys.push(SortKey {
                 key,
-                descending: (*path_key).pk_strategy == DESCENDING,
+                descending: versions::is_descending(&*path_key),
                 nulls_first: (*path_key).pk_nulls_first,
             });
         }
         (keys, true)
     }
 }
-
-/// The strategy of a B-tree that is read backwards.
-const DESCENDING: i32 = 5;

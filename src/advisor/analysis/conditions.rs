@@ -9,6 +9,7 @@ use super::nodes::{deparsed, elements, is, parameter, stands_alone, string, stri
 use super::patterns::Pattern;
 use super::scope::Scope;
 use super::shape::{Condition, Key, TableUse, Test, Value};
+use crate::versions;
 
 /// Strategies of a B-tree's operators.
 const LESS: i32 = 1;
@@ -84,11 +85,11 @@ impl Subject<'_> {
         unsafe {
             if is(node, NodeTag::T_RestrictInfo) {
                 let info = node.cast::<pg_sys::RestrictInfo>();
-                return !pg_sys::bms_is_empty((*info).clause_relids);
+                return !versions::is_empty((*info).clause_relids);
             }
             match boolean_arguments(node, pg_sys::BoolExprType::AND_EXPR) {
                 Some(mut arms) => arms.any(|arm| self.mentions_a_table(arm)),
-                None => !pg_sys::bms_is_empty(pg_sys::pull_varnos(self.root, node)),
+                None => !versions::is_empty(pg_sys::pull_varnos(self.root, node)),
             }
         }
     }
@@ -294,9 +295,11 @@ impl Subject<'_> {
             if self.mentions(value) {
                 return None;
             }
-            use pg_sys::RowCompareType::{ROWCOMPARE_LE, ROWCOMPARE_LT};
-            let below = [ROWCOMPARE_LT, ROWCOMPARE_LE].contains(&(*comparison).rctype);
-            let test = if below { Test::Below } else { Test::Above };
+            let test = if versions::asks_below(&*comparison) {
+                Test::Below
+            } else {
+                Test::Above
+            };
             Some((key, test, self.value(value)))
         }
     }
@@ -316,12 +319,10 @@ impl Subject<'_> {
                     None => Value::Later,
                 },
                 NodeTag::T_Var => {
-                    let var = node.cast::<pg_sys::Var>();
-                    Value::Join(self.column_of((*var).varno, (*var).varattno))
+                    let (entry, attribute) = versions::column_of(&*node.cast());
+                    Value::Join(self.column_of(entry, attribute))
                 }
-                _ if !pg_sys::bms_is_empty(pg_sys::pull_varnos(self.root, node)) => {
-                    Value::Join(None)
-                }
+                _ if !versions::is_empty(pg_sys::pull_varnos(self.root, node)) => Value::Join(None),
                 NodeTag::T_ArrayExpr => {
                     let list = node.cast::<pg_sys::ArrayExpr>();
                     elements((*list).elements)

@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 use std::ffi::CStr;
 
-use crate::security;
+use crate::{security, versions};
 
 /// The elements of a list of pointers.
 ///
@@ -110,7 +110,7 @@ pub unsafe fn variables(node: *mut pg_sys::Node) -> Option<Vec<(i32, i16)>> {
             .map(|found| {
                 let var = found.cast::<pg_sys::Var>();
                 (is(found, pg_sys::NodeTag::T_Var) && (*var).varlevelsup == 0)
-                    .then(|| ((*var).varno, (*var).varattno))
+                    .then(|| versions::column_of(&*var))
             })
             .collect()
     }

@@ -5,6 +5,7 @@ use pgrx::pg_sys::Oid;
 use std::ffi::{CStr, CString};
 
 use super::Values;
+use crate::versions;
 
 /// The largest number of a parameter that the text could have; numbers in strings count too.
 pub fn largest(text: &str) -> usize {
@@ -33,16 +34,7 @@ pub unsafe fn analysed(
     let mut array = types.as_mut_ptr();
     let mut count = types.len() as i32;
     // SAFETY: the parser writes into the array, and would only move it for a larger number.
-    let query = unsafe {
-        pg_sys::parse_analyze_varparams(
-            statement,
-            text.as_ptr(),
-            &mut array,
-            &mut count,
-            #[cfg(not(feature = "pg14"))]
-            std::ptr::null_mut(),
-        )
-    };
+    let query = unsafe { versions::parse_inferring(statement, text, &mut array, &mut count) };
     // What only looked like a parameter is none.
     while types.last() == Some(&pg_sys::InvalidOid) {
         types.pop();

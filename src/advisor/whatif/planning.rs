@@ -17,6 +17,7 @@ use super::{PlanCost, Scenario};
 use crate::advisor::size::SizeEstimate;
 use crate::advisor::statement::Statement;
 use crate::advisor::subtransaction::Refusal;
+use crate::versions;
 
 /// How much the generic plan counts where typical values are known, too.
 const GENERIC_SHARE: f64 = 0.5;
@@ -165,13 +166,7 @@ unsafe fn plan(
             .iter()
             .map(|oid| pg_sys::Oid::from(*oid))
             .collect();
-        let queries = pg_sys::pg_analyze_and_rewrite_fixedparams(
-            nth(parsed, 0).cast(),
-            text.as_ptr(),
-            types.as_mut_ptr(),
-            types.len() as i32,
-            null_mut(),
-        );
+        let queries = versions::analyse_fixed(nth(parsed, 0).cast(), text, &mut types);
         let bound = match values {
             Some(values) => bind(&types, values)?,
             None => null_mut(),

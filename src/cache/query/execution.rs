@@ -6,6 +6,7 @@ use std::ffi::CStr;
 
 use super::statement::Statement;
 use crate::error::Failure;
+use crate::versions;
 
 /// A DestReceiver of PostgreSQL with the closure behind it.
 #[repr(C)]
@@ -61,11 +62,7 @@ pub fn run(
             0,
         );
         pg_sys::ExecutorStart(query, 0);
-        let forward = pg_sys::ScanDirection::ForwardScanDirection;
-        #[cfg(not(feature = "pg18"))]
-        pg_sys::ExecutorRun(query, forward, 0, true);
-        #[cfg(feature = "pg18")]
-        pg_sys::ExecutorRun(query, forward, 0);
+        versions::execute(query);
         pg_sys::ExecutorFinish(query);
         pg_sys::ExecutorEnd(query);
         pg_sys::FreeQueryDesc(query);

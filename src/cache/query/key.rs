@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use std::ffi::{CStr, CString};
 
 use super::dependencies::{Dependencies, Settings};
+use crate::versions;
 
 /// Settings that decide how values are read and written, or what the query means.
 const SETTINGS: [&CStr; 17] = [
@@ -124,13 +125,7 @@ fn add_settings(settings: &Settings, fields: &mut Fields) {
 fn for_each_setting(mut each: impl FnMut(&CStr, bool)) {
     // SAFETY: PostgreSQL's own array of that many settings, whose names last as long as they do.
     unsafe {
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
-        let (variables, count) = (pg_sys::get_guc_variables(), pg_sys::GetNumConfigOptions());
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-        let (variables, count) = {
-            let mut count = 0;
-            (pg_sys::get_guc_variables(&mut count), count)
-        };
+        let (variables, count) = versions::settings();
         for index in 0..count as usize {
             let variable = &**variables.add(index);
             // One that no library knows is empty by default, and not the same as not there.

@@ -6,6 +6,7 @@ use super::dependencies::Dependencies;
 use super::statement::Plan;
 use crate::error::Failure;
 use crate::snapshots::guard;
+use crate::versions;
 
 /// Raises PostgreSQL's own error if the current role may not read a table or call a function of
 /// the plan. Row-level security is in the plan itself.
@@ -13,13 +14,10 @@ pub fn check(plan: &Plan, dependencies: &Dependencies) -> Result<(), Failure> {
     let planned = plan.planned();
     // SAFETY: lists of the plan, which is held; catalog look-ups by value.
     unsafe {
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
-        pg_sys::ExecCheckRTPerms(planned.rtable, true);
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-        pg_sys::ExecCheckPermissions(planned.rtable, planned.permInfos, true);
+        versions::check_table_rights(planned);
         let role = pg_sys::GetUserId();
         for function in &dependencies.functions {
-            let result = may_call(*function, role);
+            let result = versions::may_call(*function, role);
             if result != pg_sys::AclResult::ACLCHECK_OK {
                 pg_sys::aclcheck_error(
                     result,
@@ -33,23 +31,4 @@ pub fn check(plan: &Plan, dependencies: &Dependencies) -> Result<(), Failure> {
         guard::check(*ledger)?;
     }
     Ok(())
-}
-
-#[cfg(any(feature = "pg14", feature = "pg15"))]
-unsafe fn may_call(function: pg_sys::Oid, role: pg_sys::Oid) -> pg_sys::AclResult::Type {
-    // SAFETY: a catalog look-up by value.
-    unsafe { pg_sys::pg_proc_aclcheck(function, role, pg_sys::ACL_EXECUTE as pg_sys::AclMode) }
-}
-
-#[cfg(not(any(feature = "pg14", feature = "pg15")))]
-unsafe fn may_call(function: pg_sys::Oid, role: pg_sys::Oid) -> pg_sys::AclResult::Type {
-    // SAFETY: a catalog look-up by value.
-    unsafe {
-        pg_sys::object_aclcheck(
-            pg_sys::ProcedureRelationId,
-            function,
-            role,
-            pg_sys::ACL_EXECUTE as pg_sys::AclMode,
-        )
-    }
 }

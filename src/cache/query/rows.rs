@@ -107,7 +107,12 @@ impl Rows {
             let previous = pg_sys::MemoryContextSwitchTo(self.per_row);
             let mut value = jsonb(json.as_ptr());
             let mut is_null = false;
-            pg_sys::tuplestore_putvalues(self.store, self.columns, &mut value, &mut is_null);
+            pg_sys::tuplestore_putvalues(
+                self.store,
+                self.columns,
+                &raw mut value,
+                &raw mut is_null,
+            );
             pg_sys::MemoryContextSwitchTo(previous);
             pg_sys::MemoryContextReset(self.per_row);
         }

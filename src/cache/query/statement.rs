@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use std::ffi::{CStr, CString};
 
 use crate::error::Failure;
+use crate::versions;
 
 /// A saved plan source, as PREPARE makes one, but without a name that a caller could meet.
 pub struct Statement {
@@ -61,7 +62,7 @@ impl Statement {
             let tag = pg_sys::CommandTag::CMDTAG_SELECT;
             let source = pg_sys::CreateCachedPlan(raw, text.as_ptr(), tag);
             let (mut types, mut count) = (std::ptr::null_mut(), 0);
-            let queries = analyse(raw, &text, &mut types, &mut count);
+            let queries = versions::analyse_inferring(raw, &text, &mut types, &mut count);
             check_queries(queries)?;
             check_types(types, count)?;
             pg_sys::CompleteCachedPlan(
@@ -169,43 +170,6 @@ pub unsafe fn oids(list: *const pg_sys::List) -> Vec<pg_sys::Oid> {
         (0..count as usize)
             .map(|index| (*(*list).elements.add(index)).oid_value)
             .collect()
-    }
-}
-
-#[cfg(not(feature = "pg14"))]
-unsafe fn analyse(
-    raw: *mut pg_sys::RawStmt,
-    text: &CStr,
-    types: &mut *mut pg_sys::Oid,
-    count: &mut i32,
-) -> *mut pg_sys::List {
-    // SAFETY: the parser's own statement and text.
-    unsafe {
-        pg_sys::pg_analyze_and_rewrite_varparams(
-            raw,
-            text.as_ptr(),
-            types,
-            count,
-            std::ptr::null_mut(),
-        )
-    }
-}
-
-#[cfg(feature = "pg14")]
-unsafe fn analyse(
-    raw: *mut pg_sys::RawStmt,
-    text: &CStr,
-    types: &mut *mut pg_sys::Oid,
-    count: &mut i32,
-) -> *mut pg_sys::List {
-    // SAFETY: the parser's own statement and text. A statement that is none of the rewriter's is
-    // refused before.
-    unsafe {
-        let query = pg_sys::parse_analyze_varparams(raw, text.as_ptr(), types, count);
-        if (*query).commandType == pg_sys::CmdType::CMD_UTILITY {
-            return pg_sys::lappend(std::ptr::null_mut(), query.cast());
-        }
-        pg_sys::QueryRewrite(query)
     }
 }
 

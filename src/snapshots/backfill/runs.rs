@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use std::collections::VecDeque;
 
 use crate::ledger::legs::{Leg, LegBuffer};
+use crate::versions;
 
 /// Legs read from a run at once.
 const READ_AHEAD: usize = 4_096;
@@ -85,7 +86,7 @@ impl Run {
             let mut legs: Vec<Leg> = Vec::with_capacity(count);
             // SAFETY: `spill` wrote that many legs, which are plain data, to the file.
             unsafe {
-                read_exactly(
+                versions::read_exactly(
                     self.file,
                     legs.as_mut_ptr().cast(),
                     count * size_of::<Leg>(),
@@ -96,25 +97,6 @@ impl Run {
             self.ahead = legs.into();
         }
         self.ahead.pop_front()
-    }
-}
-
-unsafe fn read_exactly(file: *mut pg_sys::BufFile, target: *mut std::ffi::c_void, size: usize) {
-    // SAFETY: the target has room for `size` bytes. A short read raises an error.
-    unsafe {
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
-        {
-            if pg_sys::BufFileRead(file, target, size) != size {
-                crate::error::Failure::new(
-                    pgrx::PgSqlErrorCode::ERRCODE_IO_ERROR,
-                    "could not read a temporary file of a backfill",
-                )
-                .hint("Check the disk and its free space, then try again.")
-                .raise();
-            }
-        }
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-        pg_sys::BufFileReadExact(file, target, size);
     }
 }
 
