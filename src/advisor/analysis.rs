@@ -5,6 +5,7 @@
 
 mod collector;
 mod conditions;
+pub mod inner;
 mod matching;
 pub mod nodes;
 mod parameters;
@@ -14,12 +15,13 @@ pub mod scope;
 pub mod shape;
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::{NodeTag, Oid};
+use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 
-use self::nodes::{elements, is, oids};
+use self::nodes::{elements, oids};
+use self::parameters::Types;
 use self::scope::{Scope, Standing, relation_name};
 use self::shape::{Command, QueryShape, TableUse, Written};
 use super::subtransaction::{Refusal, rolled_back};
@@ -28,7 +30,7 @@ use crate::versions;
 /// A statement that can be advised for.
 #[derive(Debug)]
 pub struct Analysed {
-    /// Its text, in a form that PREPARE accepts.
+    /// Its text, as the parser reads it: one statement, a query or a command with a query in it.
     pub text: String,
     /// Type OIDs of its parameters.
     pub parameters: Vec<u32>,
@@ -70,14 +72,14 @@ fn analyse_text(
     let c_text = CString::new(text)
         .map_err(|_| (Phase::Analysing, "contains a null character".to_owned()))?;
     let phase = Cell::new(Phase::Parsing);
-    let mut types = vec![pg_sys::InvalidOid; parameters::largest(text)];
+    let mut types = Types::new();
     let mut outcome = rolled_back(|| {
         // SAFETY: inside a subtransaction; what is returned does not point into its memory.
         unsafe { read(&c_text, values, scope, &phase, &mut types) }
     });
     // `$1 IS NULL OR a = $1`: the type is known too late. A client would have declared it.
     if matches!(&outcome, Err(caught) if is_about_a_parameter(caught)) {
-        parameters::complete(&mut types);
+        types.complete();
         outcome = rolled_back(|| {
             // SAFETY: as above.
             unsafe { read(&c_text, values, scope, &phase, &mut types) }
@@ -86,7 +88,7 @@ fn analyse_text(
     match outcome {
         Ok(Ok(shape)) => Ok(Analysed {
             text: text.to_owned(),
-            parameters: types.iter().map(|oid| oid.to_u32()).collect(),
+            parameters: types.get().iter().map(|oid| oid.to_u32()).collect(),
             shape,
         }),
         // Not a syntax error: no other spelling would help.
@@ -120,7 +122,7 @@ unsafe fn read(
     values: Option<Values>,
     scope: &Scope,
     phase: &Cell<Phase>,
-    types: &mut Vec<Oid>,
+    types: &mut Types,
 ) -> Result<QueryShape, String> {
     let watch = collector::Watch::new(scope);
     // SAFETY: the stages of PostgreSQL's own way of a statement, in their order; lists and nodes
@@ -134,14 +136,10 @@ unsafe fn read(
                 _ => "several statements".to_owned(),
             });
         };
-        if !is_query((*statement).stmt) {
-            return Err("utility statement".to_owned());
-        }
         phase.set(Phase::Analysing);
-        let query = parameters::analysed(statement, text, types);
-        if (*query).commandType == pg_sys::CmdType::CMD_UTILITY {
-            return Err("utility statement".to_owned());
-        }
+        let inner = inner::query(statement)?;
+        types.declare(&inner.declared);
+        let query = parameters::analysed(inner.statement, text, types)?;
         let mut shape = QueryShape {
             command: command(query),
             uses: Vec::new(),
@@ -153,7 +151,7 @@ unsafe fn read(
 
         phase.set(Phase::Planning);
         let bound = match values {
-            Some(values) => parameters::bound(types, values)?,
+            Some(values) => parameters::bound(types.get(), values)?,
             None => std::ptr::null_mut(),
         };
         for query in elements::<pg_sys::Query>(rewritten) {
@@ -177,22 +175,6 @@ unsafe fn read(
             not_eligible(&relations, scope)?;
         }
         Ok(shape)
-    }
-}
-
-/// Whether the planner has anything to do for it.
-unsafe fn is_query(statement: *mut pg_sys::Node) -> bool {
-    // SAFETY: the caller gives a statement of the raw parser.
-    unsafe {
-        let is_other = [
-            NodeTag::T_SelectStmt,
-            NodeTag::T_InsertStmt,
-            NodeTag::T_UpdateStmt,
-            NodeTag::T_DeleteStmt,
-        ]
-        .into_iter()
-        .any(|tag| is(statement, tag));
-        is_other || versions::is_merge(statement)
     }
 }
 

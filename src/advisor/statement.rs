@@ -2,7 +2,7 @@
 
 use super::analysis::shape::QueryShape;
 
-/// A statement that counts. Its text has one statement only, that PREPARE accepts.
+/// A statement that counts. Its text is one statement, a query or a command with a query in it.
 #[derive(Debug, Clone)]
 pub struct Statement {
     /// Its place in the workload, as `workload_coverage()` numbers it.

@@ -7,49 +7,82 @@ use std::ffi::{CStr, CString};
 use super::Values;
 use crate::versions;
 
-/// The largest number of a parameter that the text could have; numbers in strings count too.
-pub fn largest(text: &str) -> usize {
-    const MOST: usize = 65_535;
-    text.split('$')
-        .skip(1)
-        .filter_map(|rest| {
-            let end = rest
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(rest.len());
-            rest[..end].parse().ok().filter(|number| *number <= MOST)
-        })
-        .max()
-        .unwrap_or(0)
+/// What the protocol can bind.
+const MOST: usize = 65_535;
+
+/// Types of $1, $2 …, in memory that the parser enlarges as it meets them.
+pub struct Types {
+    array: *mut Oid,
+    count: i32,
+}
+
+impl Types {
+    pub fn new() -> Self {
+        // SAFETY: plain memory of the current context, which outlives this.
+        let array = unsafe { pg_sys::palloc0(size_of::<Oid>()) };
+        Self {
+            array: array.cast(),
+            count: 0,
+        }
+    }
+
+    pub fn get(&self) -> &[Oid] {
+        // SAFETY: the parser keeps the array as long as the count says.
+        unsafe { std::slice::from_raw_parts(self.array, self.count.max(0) as usize) }
+    }
+
+    fn get_mut(&mut self) -> &mut [Oid] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.array, self.count.max(0) as usize) }
+    }
+
+    /// Gives the first parameters the types that a PREPARE declares.
+    pub fn declare(&mut self, declared: &[Oid]) {
+        let missing = self.get().len() < declared.len();
+        if missing {
+            // SAFETY: the array is of the size that it gets, and written below.
+            self.array =
+                unsafe { pg_sys::repalloc(self.array.cast(), size_of_val(declared)).cast::<Oid>() };
+            self.count = declared.len() as i32;
+        }
+        // SAFETY: there is room for all that are declared.
+        unsafe { std::ptr::copy(declared.as_ptr(), self.array, declared.len()) };
+    }
+
+    /// Gives parameters whose type does not matter the type text.
+    pub fn complete(&mut self) {
+        for type_oid in self.get_mut() {
+            if [pg_sys::InvalidOid, pg_sys::UNKNOWNOID].contains(type_oid) {
+                *type_oid = pg_sys::TEXTOID;
+            }
+        }
+    }
+}
+
+impl Drop for Types {
+    fn drop(&mut self) {
+        // SAFETY: the array is this one's alone.
+        unsafe { pg_sys::pfree(self.array.cast()) };
+    }
 }
 
 /// The statement analysed; types that are not known yet are found.
 ///
 /// # Safety
-/// `statement` is the raw parse tree of `text`, and `types` has room for all of its parameters.
+/// `statement` is the raw parse tree of `text`.
 pub unsafe fn analysed(
     statement: *mut pg_sys::RawStmt,
     text: &CStr,
-    types: &mut Vec<Oid>,
-) -> *mut pg_sys::Query {
-    let mut array = types.as_mut_ptr();
-    let mut count = types.len() as i32;
-    // SAFETY: the parser writes into the array, and would only move it for a larger number.
-    let query = unsafe { versions::parse_inferring(statement, text, &mut array, &mut count) };
-    // What only looked like a parameter is none.
-    while types.last() == Some(&pg_sys::InvalidOid) {
-        types.pop();
+    types: &mut Types,
+) -> Result<*mut pg_sys::Query, String> {
+    // SAFETY: the parser keeps the pair of array and count as one.
+    let query =
+        unsafe { versions::parse_inferring(statement, text, &mut types.array, &mut types.count) };
+    if types.get().len() > MOST {
+        return Err(format!("more than {MOST} parameters"));
     }
-    complete(types);
-    query
-}
-
-/// Gives parameters whose type does not matter the type text.
-pub fn complete(types: &mut [Oid]) {
-    for type_oid in types {
-        if [pg_sys::InvalidOid, pg_sys::UNKNOWNOID].contains(type_oid) {
-            *type_oid = pg_sys::TEXTOID;
-        }
-    }
+    types.complete();
+    Ok(query)
 }
 
 /// Values as the planner takes them.
@@ -77,19 +110,5 @@ pub unsafe fn bound(parameters: &[Oid], values: Values) -> Result<pg_sys::ParamL
             (*parameter).ptype = *type_oid;
         }
         Ok(list)
-    }
-}
-
-#[cfg(test)]
-mod unit {
-    use super::*;
-
-    #[test]
-    fn the_largest_number_is_found_wherever_it_stands() {
-        assert_eq!(largest("SELECT $2, $10 + $3"), 10);
-        assert_eq!(largest("SELECT 1"), 0);
-        assert_eq!(largest("SELECT $tag$ x $tag$"), 0);
-        assert_eq!(largest("SELECT $99999999999999999999"), 0);
-        assert_eq!(largest("$"), 0);
     }
 }

@@ -14,6 +14,7 @@ use std::panic::AssertUnwindSafe;
 use std::ptr::null_mut;
 
 use super::{PlanCost, Scenario};
+use crate::advisor::analysis::inner;
 use crate::advisor::size::SizeEstimate;
 use crate::advisor::statement::Statement;
 use crate::advisor::subtransaction::Refusal;
@@ -166,7 +167,8 @@ unsafe fn plan(
             .iter()
             .map(|oid| pg_sys::Oid::from(*oid))
             .collect();
-        let queries = versions::analyse_fixed(nth(parsed, 0).cast(), text, &mut types);
+        let inner = inner::query(nth(parsed, 0).cast()).map_err(|why| refuse(&why))?;
+        let queries = versions::analyse_fixed(inner.statement, text, &mut types);
         let bound = match values {
             Some(values) => bind(&types, values)?,
             None => null_mut(),

@@ -46,6 +46,32 @@ FROM inventory_perf.workload_coverage(ARRAY[
     NULL
 ]);
 
+-- the query inside a command counts; of what has none, the reason says which command it is
+SELECT number, query, status, reason FROM inventory_perf.workload_coverage(ARRAY[
+    'PREPARE p (bigint) AS SELECT * FROM items WHERE id = $1',
+    'PREPARE p AS DELETE FROM items WHERE id = $1',
+    'PREPARE p (nowhere) AS SELECT * FROM items',
+    'EXPLAIN (ANALYZE) DELETE FROM items',
+    'EXPLAIN CREATE MATERIALIZED VIEW copied AS SELECT * FROM items',
+    'DECLARE c SCROLL CURSOR FOR SELECT * FROM items WHERE id = 7',
+    'COPY (SELECT * FROM items) TO STDOUT',
+    'COPY (DELETE FROM items RETURNING *) TO ''/nowhere/items''',
+    'CREATE TABLE copied AS SELECT * FROM items',
+    'SELECT * INTO copied FROM items UNION SELECT * FROM items',
+    'CREATE TABLE copied AS EXECUTE p (1)',
+    'EXPLAIN ANALYZE EXECUTE p (1)',
+    'EXECUTE p (1)',
+    'FETCH 10 FROM c',
+    'CLOSE c',
+    'COPY items TO STDOUT',
+    'COPY items FROM STDIN',
+    'REFRESH MATERIALIZED VIEW copied',
+    'CALL p()',
+    'DO $$ BEGIN DELETE FROM items; END $$',
+    'VACUUM items',
+    'SET work_mem = 64'
+]);
+
 -- nothing was executed, and nothing is left
 SELECT count(*) AS items FROM items;
 SELECT to_regclass('copied') AS copied;
