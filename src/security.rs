@@ -128,6 +128,13 @@ pub fn run_as<R>(user: pg_sys::Oid, work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Runs `work` with the rights of `user`, where one is given, as a security-restricted operation, and
+/// with the caller's settings.
+pub fn with_rights_of<R>(user: Option<pg_sys::Oid>, work: impl FnOnce() -> R) -> R {
+    let _restore = user.map(|user| enter(Some(user), &[]));
+    work()
+}
+
 pub fn current_user() -> pg_sys::Oid {
     // SAFETY: reads a backend variable.
     unsafe { pg_sys::GetUserId() }
@@ -158,6 +165,11 @@ pub fn extension_owner() -> Result<pg_sys::Oid, Failure> {
 pub fn acts_for(role: pg_sys::Oid) -> bool {
     // SAFETY: catalog look-ups by value.
     unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), role) }
+}
+
+pub fn role_exists(role: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up by value.
+    !unsafe { pg_sys::GetUserNameFromId(role, true) }.is_null()
 }
 
 /// The role that owns the extension's tables, without a query.

@@ -20,6 +20,8 @@ pub struct Statement {
     /// for one of them.
     pub typical: Vec<TypicalValues>,
     pub source: Source,
+    /// OID of the role that ran it, with whose rights it is planned; `None`: the caller's.
+    pub role: Option<u32>,
     pub shape: QueryShape,
 }
 

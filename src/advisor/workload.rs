@@ -47,8 +47,13 @@ pub struct Entry {
 }
 
 /// A statement before it is looked at.
+#[derive(Default)]
 struct Given {
     text: Option<String>,
+    /// As pg_stat_statements numbers it.
+    query_id: Option<i64>,
+    /// Who ran it, for most of the time; `None`: the caller would.
+    role: Option<pg_sys::Oid>,
     calls: f64,
     total_time_ms: Option<f64>,
     /// Rows that one call gives, where that was measured.
@@ -97,8 +102,7 @@ fn given(texts: Vec<Option<String>>) -> Vec<Given> {
         .map(|text| Given {
             text,
             calls: 1.0,
-            total_time_ms: None,
-            rows_per_call: None,
+            ..Given::default()
         })
         .collect()
 }
@@ -195,10 +199,20 @@ impl Gathering {
             Some(Err(reason)) => return Ok(Err(reason.clone())),
             None => {}
         }
-        let outcome = match analysis::analyse(text, None, &self.scope) {
+        let role = match given.role {
+            Some(role) if !security::role_exists(role) => {
+                return Ok(Err("run by a role that is gone".to_owned()));
+            }
+            // Code that others wrote into a statement runs with their rights, as far as planning
+            // runs it; and row security adds what it adds for them.
+            role => {
+                role.filter(|role| *role != security::current_user() && security::acts_for(*role))
+            }
+        };
+        let outcome = match self.analyse(text, None, role) {
             Ok(analysed) => {
                 let place = self.workload.statements.len();
-                let statement = self.statement(number, given, share, analysed)?;
+                let statement = self.statement(number, given, share, role, analysed)?;
                 let checks = security::with_safe_path(|| references::checks(&statement.shape))?;
                 self.workload.statements.push(statement);
                 for check in checks {
@@ -220,17 +234,15 @@ impl Gathering {
         given: &Given,
         share: f64,
     ) -> Result<(), Failure> {
-        let Ok(analysed) = analysis::analyse(check, None, &self.scope) else {
+        let Ok(analysed) = self.analyse(check, None, None) else {
             return Ok(());
         };
         let rows = given.rows_per_call.unwrap_or(1.0).max(1.0);
         let given = Given {
-            text: None,
             calls: given.calls * rows,
-            total_time_ms: None,
-            rows_per_call: None,
+            ..Given::default()
         };
-        let mut statement = self.statement(number, &given, share, analysed)?;
+        let mut statement = self.statement(number, &given, share, None, analysed)?;
         statement.source = Source::ForeignKey;
         self.workload.statements.push(statement);
         Ok(())
@@ -241,6 +253,7 @@ impl Gathering {
         number: usize,
         given: &Given,
         share: f64,
+        role: Option<pg_sys::Oid>,
         analysed: Analysed,
     ) -> Result<Statement, Failure> {
         let Analysed {
@@ -257,13 +270,13 @@ impl Gathering {
             &shape,
             &self.workload.tables,
             &self.observed,
-            given.rows_per_call,
+            given,
         );
         let reads = !shape.uses.is_empty();
         typical.retain(|_| reads);
         let tables = shape.tables();
         typical.retain(|set| {
-            match analysis::analyse(&text, Some(&set.values), &self.scope) {
+            match self.analyse(&text, Some(&set.values), role) {
                 // Values for which a table need not be read at all are not typical ones.
                 Ok(with_values) if with_values.shape.tables() == tables => {
                     analysis::add_uses(&mut shape, with_values.shape.uses, set.observed);
@@ -282,8 +295,18 @@ impl Gathering {
             parameters,
             typical,
             source: self.source,
+            role: role.map(pg_sys::Oid::to_u32),
             shape,
         })
+    }
+
+    fn analyse(
+        &self,
+        text: &str,
+        values: Option<analysis::Values>,
+        role: Option<pg_sys::Oid>,
+    ) -> Result<Analysed, String> {
+        security::with_rights_of(role, || analysis::analyse(text, values, &self.scope))
     }
 
     fn know(&mut self, relation: u32) -> Result<(), Failure> {

@@ -135,10 +135,12 @@ impl WhatIf for HypoPg {
     }
 
     fn cost(&mut self, statement: &Statement, scenario: Scenario) -> Result<PlanCost, Refusal> {
-        rolled_back_with(
-            || planning::cost(statement, scenario),
-            planning::forget_explain,
-        )?
+        security::with_rights_of(statement.role.map(pg_sys::Oid::from), || {
+            rolled_back_with(
+                || planning::cost(statement, scenario),
+                planning::forget_explain,
+            )
+        })?
     }
 
     fn rows(&mut self, query: &str) -> Result<f64, Refusal> {
@@ -151,6 +153,7 @@ impl WhatIf for HypoPg {
             parameters: Vec::new(),
             typical: Vec::new(),
             source: Source::Argument,
+            role: None,
             shape: QueryShape::default(),
         };
         let plan = security::with_safe_path(|| self.cost(&statement, Scenario::default()))?;

@@ -21,7 +21,8 @@ pub fn read() -> Result<Vec<Given>, Failure> {
         "SELECT pg_catalog.max(s.query) FILTER (WHERE s.query OPERATOR(pg_catalog.<>) \
                 '{TEXT_OF_OTHERS}'), \
                 pg_catalog.sum(s.calls)::float8, pg_catalog.sum(s.total_exec_time), \
-                pg_catalog.sum(s.rows)::float8 \
+                pg_catalog.sum(s.rows)::float8, s.queryid, \
+                (pg_catalog.array_agg(s.userid ORDER BY s.total_exec_time DESC))[1] \
          FROM {}.pg_stat_statements s \
          WHERE s.dbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d \
                WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) \
@@ -53,6 +54,8 @@ fn select(query: &str) -> Result<Vec<Given>, Failure> {
             let rows = row.get::<f64>(4)?;
             statements.push(Given {
                 text: row.get::<String>(1)?,
+                query_id: row.get::<i64>(5)?,
+                role: row.get::<pgrx::pg_sys::Oid>(6)?,
                 calls,
                 total_time_ms: row.get::<f64>(3)?,
                 rows_per_call: rows.filter(|_| calls > 0.0).map(|rows| rows / calls),

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::observed::Observed;
+use super::Given;
+use super::observed::{Compared, Observed};
 use crate::advisor::analysis::shape::{Command, Condition, QueryShape, TableUse, Test, Value};
 use crate::advisor::facts::{ColumnFacts, TableFacts};
 use crate::advisor::index::KeyExpression;
@@ -34,11 +35,18 @@ pub fn sets(
     shape: &QueryShape,
     tables: &BTreeMap<u32, TableFacts>,
     observed: &Observed,
-    rows_per_call: Option<f64>,
+    given: &Given,
 ) -> Vec<TypicalValues> {
     if parameters.is_empty() {
         return Vec::new();
     }
+    let sources = Sources {
+        shape,
+        tables,
+        observed,
+        query: given.query_id,
+        rows_per_call: given.rows_per_call,
+    };
     let mut optional: Vec<usize> = shape
         .uses
         .iter()
@@ -46,9 +54,8 @@ pub fn sets(
         .collect();
     optional.sort_unstable();
     optional.dedup();
-    let seen: Vec<Kind> = (0..most_seen(shape, observed))
-        .map(Kind::Observed)
-        .collect();
+    let (most, all_seen) = sources.most_seen();
+    let seen: Vec<Kind> = (0..most).map(Kind::Observed).collect();
     let kinds = if seen.is_empty() {
         vec![Kind::Common, Kind::Middle]
     } else {
@@ -59,17 +66,7 @@ pub fn sets(
         let values: Vec<Option<String>> = parameters
             .iter()
             .enumerate()
-            .map(|(place, type_oid)| {
-                value(
-                    place + 1,
-                    *type_oid,
-                    shape,
-                    tables,
-                    observed,
-                    kind,
-                    rows_per_call,
-                )
-            })
+            .map(|(place, type_oid)| sources.value(place + 1, *type_oid, kind))
             .collect();
         if optional.is_empty() {
             sets.push(values);
@@ -102,7 +99,7 @@ pub fn sets(
             different.push(TypicalValues {
                 values,
                 weight: 1.0,
-                observed: kinds.contains(&Kind::Observed(0)),
+                observed: all_seen,
             });
         }
     }
@@ -117,38 +114,85 @@ pub fn level(sets: &mut [TypicalValues]) {
     }
 }
 
-fn value(
-    number: usize,
-    type_oid: u32,
-    shape: &QueryShape,
-    tables: &BTreeMap<u32, TableFacts>,
-    observed: &Observed,
-    kind: Kind,
+/// Where values come from.
+struct Sources<'a> {
+    shape: &'a QueryShape,
+    tables: &'a BTreeMap<u32, TableFacts>,
+    observed: &'a Observed,
+    query: Option<i64>,
     rows_per_call: Option<f64>,
-) -> Option<String> {
-    for used in &shape.uses {
-        if used.limit_parameter == Some(number) {
-            let rows = rows_per_call.filter(|rows| *rows >= 1.0).unwrap_or(PAGE);
-            return Some(format!("{rows:.0}"));
-        }
-        if used.offset_parameter == Some(number) {
-            return Some("0".to_owned());
-        }
-        for condition in used.every_condition() {
-            let (place, is_array) = match &condition.value {
-                Value::Parameter(own) if *own == number => (0, condition.test == Test::AnyOf),
-                Value::Parameters(list) => match list.iter().position(|own| *own == number) {
-                    Some(place) => (place, false),
-                    None => continue,
-                },
-                _ => continue,
-            };
-            if let Some(value) = compared_value(condition, place, used, tables, observed, kind) {
-                return Some(if is_array { array(&value) } else { value });
+}
+
+impl Sources<'_> {
+    fn value(&self, number: usize, type_oid: u32, kind: Kind) -> Option<String> {
+        for used in &self.shape.uses {
+            if used.limit_parameter == Some(number) {
+                let rows = self.rows_per_call.filter(|rows| *rows >= 1.0);
+                return Some(format!("{:.0}", rows.unwrap_or(PAGE)));
+            }
+            if used.offset_parameter == Some(number) {
+                return Some("0".to_owned());
+            }
+            for condition in used.every_condition() {
+                let (place, is_array) = match &condition.value {
+                    Value::Parameter(own) if *own == number => (0, condition.test == Test::AnyOf),
+                    Value::Parameters(list) => match list.iter().position(|own| *own == number) {
+                        Some(place) => (place, false),
+                        None => continue,
+                    },
+                    _ => continue,
+                };
+                let mut kind = kind;
+                if let Kind::Observed(rank) = kind {
+                    if let Some(values) = self.values_seen(condition, used) {
+                        return one_seen(values, rank, place, is_array);
+                    }
+                    kind = Kind::Common;
+                }
+                if let Some(value) = compared_value(condition, place, used, self.tables, kind) {
+                    return Some(if is_array { array(&[value]) } else { value });
+                }
             }
         }
+        (type_oid == INTERVAL).then(|| "30 days".to_owned())
     }
-    (type_oid == INTERVAL).then(|| "30 days".to_owned())
+
+    /// How many sets the values that were seen make, and whether every column was seen.
+    fn most_seen(&self) -> (usize, bool) {
+        let mut most = 0;
+        let mut all = true;
+        for used in &self.shape.uses {
+            for condition in used.every_condition() {
+                if matches!(condition.value, Value::Parameter(_) | Value::Parameters(_)) {
+                    match self.values_seen(condition, used) {
+                        Some(values) => most = most.max(values.len()),
+                        None => all = false,
+                    }
+                }
+            }
+        }
+        (most, all && most > 0)
+    }
+
+    fn values_seen(&self, condition: &Condition, used: &TableUse) -> Option<&[Compared]> {
+        let key = condition.key.as_ref()?;
+        let KeyExpression::Column(name) = &key.expression else {
+            return None;
+        };
+        self.observed
+            .values(used.relation, name, &condition.test, self.query)
+    }
+}
+
+/// Of the values that were seen, the one of this rank; in a list, for its element at `place`.
+fn one_seen(values: &[Compared], rank: usize, place: usize, is_array: bool) -> Option<String> {
+    let compared = values.get(rank).or(values.first())?;
+    if is_array {
+        return Some(array(compared));
+    }
+    // Single values are also seen where others gave a list.
+    let other = values.get(rank + place).and_then(|other| other.first());
+    compared.get(place).or(other).or(compared.first()).cloned()
 }
 
 /// The value for a condition; in a list, for its element at `place`.
@@ -157,13 +201,8 @@ fn compared_value(
     place: usize,
     used: &TableUse,
     tables: &BTreeMap<u32, TableFacts>,
-    observed: &Observed,
     kind: Kind,
 ) -> Option<String> {
-    if let Kind::Observed(rank) = kind {
-        let values = values_seen(condition, used, observed)?;
-        return values.get(rank + place).or(values.first()).cloned();
-    }
     let key = condition.key.as_ref()?;
     let [column] = key.columns.as_slice() else {
         return None;
@@ -205,34 +244,6 @@ fn compared_value(
         Test::Trigram => Some(format!("%{}%", word(column, kind)?)),
         _ => None,
     }
-}
-
-/// How many sets the values that were seen make. None unless every column was seen.
-fn most_seen(shape: &QueryShape, observed: &Observed) -> usize {
-    let mut most = 0;
-    for used in &shape.uses {
-        for condition in used.every_condition() {
-            if matches!(condition.value, Value::Parameter(_) | Value::Parameters(_)) {
-                match values_seen(condition, used, observed) {
-                    Some(values) => most = most.max(values.len()),
-                    None => return 0,
-                }
-            }
-        }
-    }
-    most
-}
-
-fn values_seen<'a>(
-    condition: &Condition,
-    used: &TableUse,
-    observed: &'a Observed,
-) -> Option<&'a Vec<String>> {
-    let key = condition.key.as_ref()?;
-    let KeyExpression::Column(name) = &key.expression else {
-        return None;
-    };
-    observed.get(&(used.relation, name.clone()))
 }
 
 /// One number for the types of text, whose values are written alike.
@@ -278,11 +289,12 @@ fn word(column: &ColumnFacts, kind: Kind) -> Option<String> {
         .map(|word| word.chars().take(12).collect())
 }
 
-fn array(value: &str) -> String {
-    format!(
-        "{{\"{}\"}}",
-        value.replace('\\', "\\\\").replace('"', "\\\"")
-    )
+fn array(values: &[String]) -> String {
+    let elements: Vec<String> = values
+        .iter()
+        .map(|value| format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")))
+        .collect();
+    format!("{{{}}}", elements.join(","))
 }
 
 #[cfg(test)]
@@ -326,9 +338,8 @@ mod unit {
             ..TableUse::default()
         };
         let tables = BTreeMap::from([(1, TableFacts::of_columns(vec![column()]))]);
-        let typical = |test: Test, kind| {
-            compared_value(&condition(test), 0, &used, &tables, &Observed::new(), kind).unwrap()
-        };
+        let typical =
+            |test: Test, kind| compared_value(&condition(test), 0, &used, &tables, kind).unwrap();
         assert_eq!(typical(Test::Above, Kind::Common), "part 09");
         assert_eq!(typical(Test::Below, Kind::Common), "part 10");
         assert_eq!(typical(Test::Equal, Kind::Common), "steel bolt");
@@ -353,11 +364,56 @@ mod unit {
             ..QueryShape::default()
         };
         let tables = BTreeMap::from([(1, TableFacts::of_columns(vec![column()]))]);
-        let sets = sets(&[25, 25], &shape, &tables, &Observed::new(), None);
+        let sets = sets(
+            &[25, 25],
+            &shape,
+            &tables,
+            &Observed::default(),
+            &Given::default(),
+        );
         assert_eq!(sets.len(), 4);
         assert!(
             sets.iter()
                 .all(|set| set.values.iter().flatten().count() == 1)
         );
+    }
+
+    #[test]
+    fn what_was_seen_comes_first_and_statistics_fill_in() {
+        let listed = Condition {
+            test: Test::AnyOf,
+            value: Value::Parameters(vec![2, 3]),
+            ..condition(Test::AnyOf)
+        };
+        let array = Condition {
+            test: Test::AnyOf,
+            value: Value::Parameter(4),
+            ..condition(Test::AnyOf)
+        };
+        let shape = QueryShape {
+            uses: vec![TableUse {
+                relation: 1,
+                conditions: vec![condition(Test::Above), listed, array],
+                ..TableUse::default()
+            }],
+            ..QueryShape::default()
+        };
+        let tables = BTreeMap::from([(1, TableFacts::of_columns(vec![column()]))]);
+        let mut observed = Observed::default();
+        observed.add(1, "name", "=", None, r#"'{a,"b, c"}'::text[]"#);
+        let found = sets(&[25; 4], &shape, &tables, &observed, &Given::default());
+        assert_eq!(found.len(), 1);
+        let values: Vec<&str> = found[0]
+            .values
+            .iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(values, ["part 09", "a", "b, c", r#"{"a","b, c"}"#]);
+        assert!(!found[0].observed, "one of them is from the statistics");
+        observed.add(1, "name", ">", None, "'x'::text");
+        let found = sets(&[25; 4], &shape, &tables, &observed, &Given::default());
+        assert_eq!(found[0].values[0].as_deref(), Some("x"));
+        assert!(found[0].observed);
     }
 }

@@ -30,3 +30,29 @@ FROM inventory_perf.workload_coverage() WHERE query IS NULL;
 RESET ROLE;
 DROP OWNED BY statistics_reader;
 DROP ROLE statistics_reader;
+
+-- what others ran is planned with their rights: no code of theirs runs with the caller's, and row
+-- security adds what it adds for them
+CREATE ROLE statistics_author;
+CREATE SCHEMA authored AUTHORIZATION statistics_author;
+GRANT SELECT ON items TO statistics_author;
+CREATE TABLE lots AS SELECT n AS id, 'role ' || n % 2000 AS owner, repeat('x', 50) AS note FROM generate_series(1, 30000) n;
+ANALYZE lots;
+ALTER TABLE lots ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON lots USING (owner = current_user);
+GRANT SELECT ON lots TO statistics_author;
+CREATE EXTENSION hypopg;
+SET ROLE statistics_author;
+CREATE FUNCTION authored.guarded() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
+$$ BEGIN IF current_user <> 'statistics_author' THEN RAISE EXCEPTION 'run as %', current_user; END IF; RETURN 3; END $$;
+SELECT name FROM items WHERE id = authored.guarded();
+SELECT count(*) AS own FROM lots;
+RESET ROLE;
+SELECT query, status, reason FROM inventory_perf.workload_coverage()
+WHERE query IN ('SELECT name FROM items WHERE id = authored.guarded()', 'SELECT count(*) AS own FROM lots')
+ORDER BY query COLLATE "C";
+SELECT create_ddl FROM inventory_perf.advise_indexes(relations => ARRAY['lots']::regclass[]);
+SELECT current_user = session_user AS still_the_caller;
+DROP OWNED BY statistics_author;
+DROP ROLE statistics_author;
+SELECT status, reason FROM inventory_perf.workload_coverage() WHERE query = 'SELECT count(*) AS own FROM lots';

@@ -1,0 +1,132 @@
+//! Constants that pg_qualstats has seen: what a parameter is typically, when it is there, and no
+//! hindrance when it is not.
+
+mod common;
+
+use common::{Ask, Cluster};
+use postgres::Client;
+
+const TABLE: &str = "
+    CREATE TABLE parts (id integer PRIMARY KEY, price integer NOT NULL, code text NOT NULL, note text NOT NULL);
+    INSERT INTO parts
+    SELECT n, n * 7919::bigint % 100003, 'C' || n * 104729::bigint % 100003, md5(n::text)
+    FROM generate_series(1, 60000) n;
+    ANALYZE parts;
+    CREATE ROLE reader;
+    GRANT SELECT ON parts TO reader";
+
+/// By the statistics, ranges of this column have many rows: no index helps.
+const RANGE: &str = "SELECT * FROM parts WHERE price > $1";
+
+/// The columns of what is advised for a statement.
+fn advised(client: &mut Client, statement: &str) -> Vec<String> {
+    let advice = client
+        .query(
+            "SELECT regexp_replace(create_ddl, '.* USING ', '') || ': ' || validity
+             FROM inventory_perf.advise_indexes(ARRAY[$1]) ORDER BY 1",
+            &[&statement],
+        )
+        .unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+    advice.iter().map(|row| row.get(0)).collect()
+}
+
+/// A database with the table, whose server has pg_qualstats preloaded or not.
+fn parts(cluster: &Cluster, schema: Option<&str>) -> Client {
+    let mut client = cluster.connect(&cluster.database());
+    client.run("CREATE EXTENSION hypopg");
+    if let Some(schema) = schema {
+        client.run(&format!(
+            "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE EXTENSION pg_qualstats SCHEMA {schema}"
+        ));
+    }
+    client.run(TABLE);
+    client
+}
+
+#[test]
+fn constants_that_were_seen_are_typical() {
+    let cluster = Cluster::with_test_settings()
+        .set(
+            "shared_preload_libraries",
+            "'pg_stat_statements,pg_qualstats'",
+        )
+        .set("pg_qualstats.sample_rate", "1")
+        .start();
+    let mut client = parts(&cluster, Some("\"Seen \"\"quals\"\"\""));
+    assert_eq!(advised(&mut client, RANGE), [""; 0]);
+
+    // Other comparisons of the column, a list, a sign and a text that is cut off say nothing of it.
+    let long = "x".repeat(200);
+    client.run(&format!(
+        "SELECT FROM parts WHERE price < 100000;
+         SELECT FROM parts WHERE price IN (1, 2, 3);
+         SELECT FROM parts WHERE price = -5;
+         SELECT FROM parts WHERE code = '{long}'"
+    ));
+    assert_eq!(advised(&mut client, RANGE), [""; 0]);
+
+    for _ in 0..3 {
+        client.run("SELECT FROM parts WHERE price > 99990");
+    }
+    let expected = ["btree (\"price\"): typical values"];
+    assert_eq!(advised(&mut client, RANGE), expected);
+
+    // A list that was seen is one for an array, and does not spoil what else is known.
+    let list = advised(&mut client, "SELECT * FROM parts WHERE price = ANY ($1)");
+    assert_eq!(list, ["btree (\"price\"): both"]);
+
+    // A pattern that was seen begins with what to look for.
+    client.run("SELECT FROM parts WHERE code LIKE 'C99%'");
+    let pattern = advised(&mut client, "SELECT * FROM parts WHERE code LIKE $1");
+    assert_eq!(pattern, ["btree (\"code\"): typical values"]);
+
+    // Who may not use the schema has the statistics.
+    client.run("SET ROLE reader");
+    assert_eq!(advised(&mut client, RANGE), [""; 0]);
+    client.run("RESET ROLE");
+
+    // What is recorded for a statement of pg_stat_statements is its own.
+    client.run(
+        "CREATE EXTENSION pg_stat_statements;
+         CREATE TABLE lots AS SELECT * FROM parts;
+         ANALYZE lots;
+         SELECT pg_stat_statements_reset();
+         SELECT \"Seen \"\"quals\"\"\".pg_qualstats_reset()",
+    );
+    for _ in 0..5 {
+        client.run("SELECT count(*) FROM lots WHERE price > 5");
+    }
+    client.run("SELECT note FROM lots WHERE price > 99990");
+    let rows = client.rows(
+        "SELECT s.query, array_agg(DISTINCT q.constvalue)
+         FROM pg_stat_statements s JOIN \"Seen \"\"quals\"\"\".pg_qualstats() q USING (queryid)
+         WHERE s.query LIKE '%lots%' GROUP BY 1 ORDER BY 1",
+    );
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    let recorded = client.rows(
+        "SELECT regexp_replace(create_ddl, '.* USING ', ''), jsonb_path_query_array(queries, '$[*].query')
+         FROM inventory_perf.advise_indexes(relations => ARRAY['lots']::regclass[])",
+    );
+    assert_eq!(
+        recorded,
+        ["(\"btree (\"\"price\"\")\",\"[\"\"SELECT note FROM lots WHERE price > $1\"\"]\")"]
+    );
+}
+
+#[test]
+fn what_is_not_sampled_or_not_loaded_does_not_matter() {
+    let sampled = Cluster::with_test_settings()
+        .set("shared_preload_libraries", "'pg_qualstats'")
+        .set("pg_qualstats.sample_rate", "0")
+        .start();
+    let plain = Cluster::with_test_settings().start();
+    for mut client in [
+        parts(&sampled, Some("public")),
+        parts(&plain, Some("public")),
+    ] {
+        client.run("SELECT FROM parts WHERE price > 99990");
+        assert_eq!(advised(&mut client, RANGE), [""; 0]);
+        let equal = advised(&mut client, "SELECT * FROM parts WHERE price = $1");
+        assert_eq!(equal, ["btree (\"price\"): both"]);
+    }
+}
