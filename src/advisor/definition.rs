@@ -85,6 +85,9 @@ unsafe fn read(text: &CString) -> Result<(IndexDefinition, Option<String>), Fail
         let method = Method::from_name(&method)
             .filter(|method| matches!(method, Method::Btree | Method::Hash | Method::Brin))
             .ok_or_else(|| unsupported(&format!("an index of method \"{method}\"")))?;
+        for list in [(*statement).indexParams, (*statement).indexIncludingParams] {
+            check_columns(list, oid)?;
+        }
         let keys: Vec<IndexKey> = nodes::elements((*statement).indexParams)
             .map(|element| key(element, oid))
             .collect();
@@ -116,6 +119,28 @@ unsafe fn read(text: &CString) -> Result<(IndexDefinition, Option<String>), Fail
         };
         Ok((definition.normalised(), nodes::string((*raw).idxname)))
     }
+}
+
+/// # Safety
+/// `list` holds elements of an index of the relation.
+unsafe fn check_columns(list: *mut pg_sys::List, relation: pg_sys::Oid) -> Result<(), Failure> {
+    // SAFETY: as the caller promises; a catalog look-up by name.
+    unsafe {
+        for element in nodes::elements::<pg_sys::IndexElem>(list) {
+            let Some(column) = nodes::string((*element).name) else {
+                continue;
+            };
+            if pg_sys::get_attnum(relation, (*element).name) == 0 {
+                let table = nodes::string(pg_sys::get_rel_name(relation)).unwrap_or_default();
+                return Err(Failure::new(
+                    PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+                    format!("column \"{column}\" of relation \"{table}\" does not exist"),
+                )
+                .hint("Name columns of the table, or write an expression in parentheses."));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// # Safety
