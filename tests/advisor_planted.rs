@@ -26,6 +26,7 @@ fn inventory(cluster: &Cluster) -> Client {
 fn essence(definition: &str) -> String {
     let (_, index) = definition.split_once(" ON ").unwrap_or(("", definition));
     index
+        .replacen("ONLY ", "", 1)
         .replacen("public.", "", 1)
         .replacen("USING btree ", "", 1)
 }
@@ -39,14 +40,22 @@ fn advised(client: &mut Client, case: &Case) -> BTreeSet<String> {
             &[&case.workload, &case.storage_budget],
         )
         .unwrap_or_else(|error| panic!("{}: {error:?}", case.name));
-    let mut definitions = BTreeSet::new();
+    let newest: u32 = client.ask("SELECT max(indexrelid::oid) FROM pg_index");
     for row in &advice {
         client.run(row.get(0));
-        let newest = "SELECT pg_get_indexdef(max(indexrelid::bigint)::oid) FROM pg_index";
-        definitions.insert(essence(&client.ask::<String>(newest)));
+    }
+    let built = client
+        .query(
+            "SELECT pg_get_indexdef(i.indexrelid)
+             FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+             WHERE i.indexrelid > $1 AND i.indisvalid AND NOT c.relispartition",
+            &[&newest],
+        )
+        .expect("what was built");
+    for row in &advice {
         client.run(row.get(1));
     }
-    definitions
+    built.iter().map(|row| essence(row.get(0))).collect()
 }
 
 fn is_best(case: &Case, advised: &BTreeSet<String>) -> bool {

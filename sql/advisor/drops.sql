@@ -3,9 +3,11 @@
 WITH tables AS (
     SELECT c.oid, c.oid::regclass AS relation
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+    WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't'
       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_toast%'
-      AND ({relations} IS NULL OR c.oid = ANY ({relations}))
+      AND ({relations} IS NULL OR c.oid = ANY ({relations})
+           OR c.relispartition AND EXISTS (SELECT FROM pg_partition_ancestors(c.oid) a
+                                           WHERE a.relid = ANY ({relations})))
       -- Tables of an extension, and what a ledger is stored in, are not the user's to change.
       AND NOT EXISTS (SELECT FROM pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
@@ -14,8 +16,9 @@ WITH tables AS (
 ), indexes AS (
     SELECT t.relation, i.indexrelid AS oid, c.relkind, c.relam, a.amname AS method,
            i.indisvalid AND i.indisready AND i.indislive AS is_valid,
-           i.indisunique, i.indisclustered,
-           i.indisunique OR i.indisprimary OR i.indisexclusion OR i.indisreplident
+           i.indisunique, i.indisclustered, c.relispartition AS is_attached,
+           -- An index that is attached goes with that of the partitioned table.
+           c.relispartition OR i.indisunique OR i.indisprimary OR i.indisexclusion OR i.indisreplident
                OR EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid) AS is_needed,
            i.indnkeyatts AS keys, i.indrelid, i.indpred IS NULL AS is_full,
            pg_get_expr(i.indpred, i.indrelid) AS predicate,
@@ -97,11 +100,12 @@ WITH tables AS (
       AND i.key_columns[:cardinality(k.conkey)] @> k.conkey::integer[]
 ), advice AS (
     SELECT i.oid, 'invalid' AS kind,
-           'left behind by a failed CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY: no query can use it'
-           || CASE WHEN i.indisunique THEN ', yet it still rejects duplicates' ELSE ', yet every write maintains it' END
+           CASE WHEN i.relkind = 'I' THEN 'not every partition has an index attached to it'
+                WHEN i.indisunique THEN 'left behind by a failed CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY: no query can use it, yet it still rejects duplicates'
+                ELSE 'left behind by a failed CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY: no query can use it, yet every write maintains it' END
                AS reason
     FROM indexes i
-    WHERE NOT i.is_valid AND i.relkind = 'i'
+    WHERE NOT i.is_valid AND NOT i.is_attached
       AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.oid)
       AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.oid)
     UNION ALL

@@ -377,6 +377,70 @@ pub const CASES: &[Case] = &[
         &["DELETE FROM bins WHERE id = $1"],
         &[&[r#""Bin Contents" ("Bin")"#]],
     ),
+    case(
+        "what deletions cascade to",
+        &["DELETE FROM shipments WHERE id = $1"],
+        &[&["shipment_lines (shipment_id)", "line_photos (line_id)"]],
+    ),
+    // Tables of another kind.
+    case(
+        "a partitioned table",
+        &["SELECT * FROM line_photos WHERE line_id = $1"],
+        &[&["line_photos (line_id)"]],
+    ),
+    case(
+        "a partitioned table in an order",
+        &["SELECT * FROM line_photos WHERE line_id = $1 ORDER BY taken_on DESC LIMIT 1"],
+        &[
+            &["line_photos (line_id, taken_on)"],
+            &["line_photos (line_id, taken_on DESC)"],
+            &["line_photos (line_id)"],
+        ],
+    ),
+    case(
+        "an invalid index is there",
+        &["SELECT * FROM scans WHERE barcode = $1"],
+        &[&["scans (barcode)"]],
+    ),
+    // The query inside a command.
+    case(
+        "a cursor",
+        &["DECLARE c CURSOR FOR SELECT * FROM items WHERE sku = 'SKU-1'"],
+        &[&["items (sku)"]],
+    ),
+    case(
+        "a statement prepared with a type",
+        &["PREPARE p (text) AS SELECT * FROM items WHERE sku = $1"],
+        &[&["items (sku)"]],
+    ),
+    case(
+        "a table made of a query",
+        &["CREATE TABLE found AS SELECT * FROM items WHERE sku = 'SKU-1'"],
+        &[&["items (sku)"]],
+    ),
+    // Writes that an index makes more expensive, and does not.
+    case(
+        "rows that are updated elsewhere",
+        &[
+            "SELECT * FROM items WHERE quantity = $1",
+            "UPDATE items SET price = 0 WHERE id <= 1000",
+        ],
+        &[&["items (quantity)"]],
+    ),
+    nothing(
+        "written more than read",
+        &[
+            "SELECT * FROM moves WHERE item_id = $1",
+            "INSERT INTO moves SELECT n, n % 7, 1, 2, 3, 'done', now(), '' FROM generate_series(300000, 600000) n",
+        ],
+    ),
+    nothing(
+        "a column that is updated all the time",
+        &[
+            "SELECT * FROM items WHERE quantity = $1",
+            "UPDATE items SET quantity = quantity - 1 WHERE id <= 50000",
+        ],
+    ),
     // Nothing to advise.
     nothing(
         "a small table",

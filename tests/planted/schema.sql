@@ -100,6 +100,28 @@ CREATE INDEX orders_email ON orders (lower(email));
 CREATE INDEX orders_attrs ON orders USING gin (attrs jsonb_path_ops);
 CREATE INDEX orders_remark ON orders USING gin (remark gin_trgm_ops);
 
+-- Left behind by a build that failed.
+CREATE TABLE scans (id integer PRIMARY KEY, barcode text NOT NULL, scanned_at timestamptz NOT NULL);
+INSERT INTO scans SELECT n, 'B' || n * 7919::bigint % 50021, timestamptz '2023-01-01 00:00Z' + n * interval '1 min'
+FROM generate_series(1, 60000) n;
+CREATE INDEX scans_barcode_idx ON scans (barcode);
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'scans_barcode_idx'::regclass;
+
+-- What goes with a shipment.
+CREATE TABLE shipments (id integer PRIMARY KEY, note text NOT NULL);
+INSERT INTO shipments SELECT n, md5(n::text) FROM generate_series(1, 5000) n;
+CREATE TABLE shipment_lines (
+    id integer PRIMARY KEY, shipment_id integer NOT NULL REFERENCES shipments ON DELETE CASCADE, note text NOT NULL
+);
+INSERT INTO shipment_lines SELECT n, n * 7919::bigint % 5000 + 1, md5(n::text) FROM generate_series(1, 40000) n;
+CREATE TABLE line_photos (
+    taken_on date NOT NULL, line_id integer NOT NULL REFERENCES shipment_lines ON DELETE CASCADE, note text NOT NULL
+) PARTITION BY RANGE (taken_on);
+CREATE TABLE line_photos_2023 PARTITION OF line_photos FOR VALUES FROM ('2023-01-01') TO ('2024-01-01');
+CREATE TABLE line_photos_later PARTITION OF line_photos DEFAULT;
+INSERT INTO line_photos
+SELECT date '2023-01-01' + n % 700, n * 7919::bigint % 40000 + 1, md5(n::text) FROM generate_series(1, 60000) n;
+
 CREATE TABLE zones (id integer, name text, floor integer);
 INSERT INTO zones SELECT n, 'zone ' || n, n % 5 FROM generate_series(1, 60) n;
 

@@ -11,6 +11,7 @@ use crate::advisor::recipe::{self, Names};
 use crate::advisor::search::{Costs, Id};
 use crate::advisor::whatif::PlanCost;
 use crate::error::Failure;
+use crate::sql::qualified;
 
 /// Characters of a statement in the details of advice.
 const SHOWN: usize = 1_000;
@@ -86,6 +87,7 @@ pub fn costed_row(
     });
     let mut words = vec![reason, used_by(&numbers)];
     words.extend(redundant(search.costs.tables, definition));
+    words.extend(invalid(search.costs.tables, definition));
     if size.rough {
         words.push(format!(
             "the size of a {} index is a rough estimate",
@@ -266,4 +268,21 @@ fn redundant(tables: &BTreeMap<u32, TableFacts>, definition: &IndexDefinition) -
         .map(|index| index.name.as_str())
         .collect();
     (!names.is_empty()).then(|| format!("makes {} redundant", names.join(", ")))
+}
+
+/// Existing indexes that would do as well, had their build not failed.
+fn invalid(tables: &BTreeMap<u32, TableFacts>, definition: &IndexDefinition) -> Option<String> {
+    let table = tables.get(&definition.relation.oid)?;
+    let names: Vec<String> = table
+        .indexes
+        .iter()
+        .filter(|index| !index.valid && definition.is_prefix_of(&index.definition))
+        .map(|index| qualified(&definition.relation.schema, &index.name))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} would do, but its build failed: drop it",
+            names.join(", ")
+        )
+    })
 }

@@ -99,6 +99,19 @@ CREATE INDEX parts_item_day ON parts (item_id, day);
 SELECT * FROM drops();
 SELECT * FROM drops('0');
 SELECT rollback_ddl FROM inventory_perf.advise_index_drops();
+
+-- what partitions have of their own: leftovers of building a partitioned index in steps, and copies of
+-- what is attached, which itself stays
+DROP INDEX parts_item;
+INSERT INTO parts SELECT '2024-05-05', 1 FROM generate_series(1, 2);
+CREATE INDEX parts_steps ON ONLY parts (item_id, day, (item_id + 1));
+CREATE UNIQUE INDEX CONCURRENTLY parts_1_steps ON parts_1 (item_id, day, (item_id + 1));
+CREATE INDEX parts_2_steps ON parts_2 (item_id, day, (item_id + 1));
+ALTER INDEX parts_steps ATTACH PARTITION parts_2_steps;
+CREATE INDEX parts_1_copy ON parts_1 (item_id, day);
+SELECT * FROM drops();
+SELECT index FROM inventory_perf.advise_index_drops(relations => '{parts}');
+SELECT index FROM inventory_perf.advise_index_drops(relations => '{parts_2}');
 DROP TABLE parts;
 
 -- names that need quotes; the DDL runs, and so does its rollback

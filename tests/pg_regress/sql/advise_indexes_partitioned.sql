@@ -15,6 +15,7 @@ TABLE advice ORDER BY rank;
 SELECT create_ddl FROM advice ORDER BY rank \gexec
 SELECT c.relname, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 WHERE c.relname LIKE 'moves%' ORDER BY c.relname;
+EXPLAIN (COSTS OFF) SELECT * FROM moves WHERE product = 7;
 SELECT count(*) FROM inventory_perf.advise_indexes(ARRAY['SELECT * FROM moves WHERE product = $1']);
 SET client_min_messages = warning;
 SELECT rollback_ddl FROM advice ORDER BY rank \gexec
