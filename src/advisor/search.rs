@@ -55,6 +55,8 @@ pub trait Costs {
     /// What these indexes make writing more expensive, over the period of the workload.
     fn write_cost(&self, config: &[Id]) -> f64;
 
+    fn same_table(&self, left: Id, right: Id) -> bool;
+
     /// One key only.
     fn is_single(&self, index: Id) -> bool;
 

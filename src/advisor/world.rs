@@ -404,6 +404,10 @@ impl<W: WhatIf> Costs for World<'_, W> {
             .sum()
     }
 
+    fn same_table(&self, left: Id, right: Id) -> bool {
+        self.definition(left).relation.oid == self.definition(right).relation.oid
+    }
+
     fn is_single(&self, index: Id) -> bool {
         let definition = self.definition(index);
         definition.keys.len() == 1

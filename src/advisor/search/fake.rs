@@ -2,12 +2,15 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::iter;
 
 use super::*;
 
 /// A statement: columns compared for equality, and what a scan of the table costs.
 pub struct Ask {
     pub columns: Vec<u8>,
+    /// What it compares when it is planned another way, as often.
+    pub otherwise: Option<Vec<u8>>,
     pub weight: f64,
 }
 
@@ -30,6 +33,7 @@ impl Fake {
                 .iter()
                 .map(|(columns, weight)| Ask {
                     columns: columns.to_vec(),
+                    otherwise: None,
                     weight: *weight,
                 })
                 .collect(),
@@ -49,9 +53,12 @@ impl Fake {
                 self.indexes.push(columns.to_vec());
                 let asks = self.asks.iter().enumerate();
                 self.concerned.push(
-                    asks.filter(|(_, ask)| ask.columns.contains(&columns[0]))
-                        .map(|(statement, _)| statement)
-                        .collect(),
+                    asks.filter(|(_, ask)| {
+                        let mut ways = iter::once(&ask.columns).chain(&ask.otherwise);
+                        ways.any(|asked| asked.contains(&columns[0]))
+                    })
+                    .map(|(statement, _)| statement)
+                    .collect(),
                 );
                 self.indexes.len() - 1
             })
@@ -59,7 +66,12 @@ impl Fake {
 
     /// Every column alone, and every statement's columns together.
     pub fn candidates(&mut self) -> Vec<Id> {
-        let asks: Vec<Vec<u8>> = self.asks.iter().map(|ask| ask.columns.clone()).collect();
+        let asks: Vec<Vec<u8>> = self
+            .asks
+            .iter()
+            .flat_map(|ask| iter::once(&ask.columns).chain(&ask.otherwise))
+            .cloned()
+            .collect();
         let mut ids = BTreeSet::new();
         for columns in asks {
             for column in &columns {
@@ -71,10 +83,10 @@ impl Fake {
     }
 
     /// Each equality leaves a hundredth; column 9 alone leaves everything.
-    fn cost(&self, ask: &Ask, index: &[u8]) -> f64 {
+    fn cost(&self, asked: &[u8], index: &[u8]) -> f64 {
         let matching = index
             .iter()
-            .take_while(|column| ask.columns.contains(column))
+            .take_while(|column| asked.contains(column))
             .count();
         if matching == 0 || index == [9] {
             return SCAN;
@@ -99,20 +111,27 @@ impl Costs for Fake {
     fn plan(&mut self, statement: usize, config: &[Id]) -> Planned {
         self.plans.set(self.plans.get() + 1);
         let ask = &self.asks[statement];
-        let mut best = Planned {
-            cost: SCAN,
-            used: vec![],
+        let best = |asked: &[u8]| {
+            let costs = config
+                .iter()
+                .map(|id| (self.cost(asked, &self.indexes[*id]), *id));
+            costs
+                .filter(|(cost, _)| *cost < SCAN)
+                .min_by(|(a, _), (b, _)| a.total_cmp(b))
         };
-        for id in config {
-            let cost = self.cost(ask, &self.indexes[*id]);
-            if cost < best.cost {
-                best = Planned {
-                    cost,
-                    used: vec![*id],
-                };
-            }
+        let ways: Vec<_> = iter::once(&ask.columns)
+            .chain(&ask.otherwise)
+            .map(|asked| best(asked))
+            .collect();
+        let used: BTreeSet<Id> = ways.iter().flatten().map(|(_, id)| *id).collect();
+        Planned {
+            cost: ways
+                .iter()
+                .map(|way| way.map_or(SCAN, |(cost, _)| cost))
+                .sum::<f64>()
+                / ways.len() as f64,
+            used: used.into_iter().collect(),
         }
-        best
     }
 
     fn bytes(&self, index: Id) -> u64 {
@@ -121,6 +140,10 @@ impl Costs for Fake {
 
     fn write_cost(&self, config: &[Id]) -> f64 {
         self.writes * config.len() as f64
+    }
+
+    fn same_table(&self, _left: Id, _right: Id) -> bool {
+        true
     }
 
     fn is_single(&self, index: Id) -> bool {
@@ -267,6 +290,19 @@ fn what_saves_little_is_not_said() {
         &Limits::default(),
     );
     assert_eq!(indexes, [[1]]);
+}
+
+#[test]
+fn one_index_where_two_ways_of_planning_would_have_one_each() {
+    let mut world = Fake::new(&[(&[1, 2], 1.0), (&[5], 1.0)]);
+    world.asks[0].otherwise = Some(vec![1, 3]);
+    let (indexes, ..) = run(world, &Limits::default());
+    assert_eq!(indexes.len(), 2, "{indexes:?}");
+    // where the other way needs one of its own, there are both
+    let mut world = Fake::new(&[(&[1, 2], 1.0)]);
+    world.asks[0].otherwise = Some(vec![3, 4]);
+    let (indexes, ..) = run(world, &Limits::default());
+    assert_eq!(indexes.len(), 2, "{indexes:?}");
 }
 
 #[test]

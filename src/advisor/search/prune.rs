@@ -8,6 +8,10 @@ const MUCH: f64 = 0.7;
 /// One statement at least must become this much cheaper.
 const SOME: f64 = 0.85;
 
+/// Of what is saved of a statement, what an index must add where another one of the same table serves
+/// the statement, too: in its generic plan one, with typical values the other.
+const ADDS: f64 = 0.02;
+
 /// Takes away the index that saves least, as long as one saves less than is worth saying.
 pub fn prune<C: Costs>(
     evaluator: &mut Evaluator<C>,
@@ -21,7 +25,8 @@ pub fn prune<C: Costs>(
             let gain = evaluator.gain(&rest, &config);
             // of what the workload costs with everything else that is advised
             let share = gain / evaluator.objective(&rest).max(f64::MIN_POSITIVE);
-            if !worth_it(evaluator, &rest, &config, share, limits)
+            if (!worth_it(evaluator, &rest, &config, share, limits)
+                || doubles(evaluator, &rest, &config, *id))
                 && least.is_none_or(|(smallest, _)| gain < smallest)
             {
                 least = Some((gain, *id));
@@ -53,4 +58,26 @@ fn worth_it<C: Costs>(
         helps = helps.min(with / without.max(f64::MIN_POSITIVE));
     }
     saves_enough && helps <= SOME && (share >= limits.least_share || helps <= MUCH)
+}
+
+/// Whether every statement that uses the index would do nearly as well with the others.
+fn doubles<C: Costs>(evaluator: &mut Evaluator<C>, rest: &[Id], config: &[Id], id: Id) -> bool {
+    let mut used = false;
+    for statement in evaluator.concerned(&[id]) {
+        let with = evaluator.plan(statement, config);
+        if !with.used.contains(&id) {
+            continue;
+        }
+        used = true;
+        let another = with
+            .used
+            .iter()
+            .any(|other| *other != id && evaluator.costs.same_table(*other, id));
+        let today = evaluator.plan(statement, &[]).cost;
+        let without = evaluator.plan(statement, rest).cost;
+        if !another || without - with.cost > ADDS * (today - with.cost) {
+            return false;
+        }
+    }
+    used
 }
