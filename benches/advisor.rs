@@ -24,14 +24,14 @@ mod quality;
 #[path = "kit/report.rs"]
 #[allow(dead_code)]
 mod report;
+#[path = "kit/run.rs"]
+mod run;
 #[path = "advisor/scale.rs"]
 mod scale;
 #[path = "advisor/search.rs"]
 mod search;
 #[path = "advisor/stock.rs"]
 mod stock;
-
-use std::time::Instant;
 
 /// What the sections share: the server, the scale, and the report they fill.
 pub struct Bench {
@@ -40,44 +40,22 @@ pub struct Bench {
     pub report: report::Report,
 }
 
-type Section = (&'static str, fn(&mut Bench));
-
-const SECTIONS: [Section; 3] = [
+const SECTIONS: [run::Section<Bench>; 3] = [
     ("search", search::run),
     ("stock", stock::run),
     ("quality", quality::run),
 ];
 
 fn main() {
-    let chosen: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
-    let known = SECTIONS.map(|(name, _)| name);
-    for wanted in &chosen {
-        assert!(
-            known.contains(&wanted.as_str()),
-            "no section {wanted:?}; there are {known:?}"
-        );
-    }
-    let settings = scale::settings();
-    let mut bench = Bench {
-        server: cluster::Server::start(&settings),
+    let start = || Bench {
+        server: cluster::Server::start(&scale::settings()),
         scale: scale::Scale::from_environment(),
         report: report::Report::default(),
     };
-    let mut quiet = machine::Quiet::default();
-    for (name, section) in SECTIONS {
-        if !chosen.is_empty() && !chosen.iter().any(|wanted| wanted == name) {
-            continue;
-        }
-        quiet.sample();
-        eprintln!("== {name}");
-        let started = Instant::now();
-        section(&mut bench);
+    let (bench, quiet) = run::sections(&SECTIONS, start, |bench| {
         bench.server.assert_no_errors_logged();
-        eprintln!("== {name}: {:.0} s", started.elapsed().as_secs_f64());
-    }
+    });
+    let settings = scale::settings();
     let heading = machine::describe(
         &mut bench.server.connect("postgres"),
         &settings.iter().map(|(name, _)| *name).collect::<Vec<_>>(),

@@ -26,6 +26,8 @@ mod pgbench;
 #[path = "kit/report.rs"]
 #[allow(dead_code)]
 mod report;
+#[path = "kit/run.rs"]
+mod run;
 #[path = "cache/scale.rs"]
 mod scale;
 #[path = "cache/site.rs"]
@@ -35,17 +37,13 @@ mod staleness;
 #[path = "cache/writers.rs"]
 mod writers;
 
-use std::time::Instant;
-
 /// What the sections share: the scale, and the report they fill.
 pub struct Bench {
     pub scale: scale::Scale,
     pub report: report::Report,
 }
 
-type Section = (&'static str, fn(&mut Bench));
-
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [run::Section<Bench>; 7] = [
     ("latency", delivery::latency),
     ("delivery", delivery::backlog),
     ("writers", writers::run),
@@ -56,32 +54,11 @@ const SECTIONS: [Section; 7] = [
 ];
 
 fn main() {
-    let chosen: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
-    let known = SECTIONS.map(|(name, _)| name);
-    for wanted in &chosen {
-        assert!(
-            known.contains(&wanted.as_str()),
-            "no section {wanted:?}; there are {known:?}"
-        );
-    }
-    let mut bench = Bench {
+    let start = || Bench {
         scale: scale::Scale::from_environment(),
         report: report::Report::default(),
     };
-    let mut quiet = machine::Quiet::default();
-    for (name, section) in SECTIONS {
-        if !chosen.is_empty() && !chosen.iter().any(|wanted| wanted == name) {
-            continue;
-        }
-        quiet.sample();
-        eprintln!("== {name}");
-        let started = Instant::now();
-        section(&mut bench);
-        eprintln!("== {name}: {:.0} s", started.elapsed().as_secs_f64());
-    }
+    let (bench, quiet) = run::sections(&SECTIONS, start, |_| {});
     let site = site::Site::start();
     let heading = machine::describe(
         &mut site.connect(),

@@ -38,24 +38,21 @@ mod pgbench;
 mod reads;
 #[path = "kit/report.rs"]
 mod report;
+#[path = "kit/run.rs"]
+mod run;
 #[path = "ledger/scale.rs"]
 mod scale;
 #[path = "ledger/writers.rs"]
 mod writers;
-
-use std::time::Instant;
 
 /// What the sections share: the server, the scale, and the report they fill.
 pub struct Bench {
     pub server: cluster::Server,
     pub scale: scale::Scale,
     pub report: report::Report,
-    pub quiet: machine::Quiet,
 }
 
-type Section = (&'static str, fn(&mut Bench));
-
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [run::Section<Bench>; 7] = [
     ("backfill", backfill::run),
     ("reads", reads::run),
     ("fold", fold::run),
@@ -66,52 +63,23 @@ const SECTIONS: [Section; 7] = [
 ];
 
 fn main() {
-    let chosen = chosen_sections();
-    let scale = scale::Scale::from_environment();
-    let mut quiet = machine::Quiet::default();
-    quiet.sample();
-    let server = cluster::Server::start(&scale.settings());
-    let mut bench = Bench {
-        server,
-        scale,
-        report: report::Report::default(),
-        quiet,
-    };
-
-    for (name, section) in SECTIONS {
-        if !chosen.is_empty() && !chosen.iter().any(|wanted| wanted == name) {
-            continue;
+    let start = || {
+        let scale = scale::Scale::from_environment();
+        Bench {
+            server: cluster::Server::start(&scale.settings()),
+            scale,
+            report: report::Report::default(),
         }
-        bench.quiet.sample();
-        eprintln!("== {name}");
-        let started = Instant::now();
-        section(&mut bench);
+    };
+    let (bench, quiet) = run::sections(&SECTIONS, start, |bench| {
         bench.server.assert_no_errors_logged();
-        eprintln!("== {name}: {:.0} s", started.elapsed().as_secs_f64());
-    }
-
+    });
     let settings = bench.scale.settings();
     let heading = machine::describe(
         &mut bench.server.connect("postgres"),
         &settings.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
         &bench.scale.describe(),
-        &bench.quiet,
+        &quiet,
     );
     bench.report.publish(&heading);
-}
-
-/// Section names given as arguments; none means all. Cargo itself adds `--bench`.
-fn chosen_sections() -> Vec<String> {
-    let chosen: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
-    for wanted in &chosen {
-        let known = SECTIONS.map(|(name, _)| name);
-        assert!(
-            known.contains(&wanted.as_str()),
-            "no section {wanted:?}; there are {known:?}"
-        );
-    }
-    chosen
 }

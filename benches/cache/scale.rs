@@ -1,9 +1,7 @@
 //! How much is measured, from the environment.
 
-use std::env;
-use std::str::FromStr;
-
 use crate::report::grouped;
+use crate::run::variable;
 
 pub struct Scale {
     /// `INVENTORY_PERF_BENCH_ROUNDS`: repetitions, alternating, of each comparison.
@@ -44,15 +42,5 @@ impl Scale {
             grouped(self.backlog as f64),
             grouped(self.hits as f64),
         )
-    }
-}
-
-fn variable<T: FromStr>(name: &str, default: T) -> T {
-    let name = format!("INVENTORY_PERF_BENCH_{name}");
-    match env::var(&name) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} cannot be {text:?}")),
-        Err(_) => default,
     }
 }
