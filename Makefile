@@ -14,10 +14,10 @@ export PG_CONFIG
 # PostgreSQL's directories belong to root.
 INSTALL_AS := $(if $(filter-out 0,$(shell id -u)),--sudo)
 
-.PHONY: help setup build install demo demo-psql demo-stop lint test bench clean
+.PHONY: help setup build install demo demo-psql demo-stop lint check-versions test bench clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing to build and test (Debian packages, cargo-pgrx)
 	@scripts/setup
@@ -39,6 +39,9 @@ demo-stop: ## stop the demo and remove all it made
 
 lint: setup ## check formatting, clippy and the safety of the extension's SQL
 	@scripts/lint
+
+check-versions: setup ## run clippy for PostgreSQL 14 to 18, installed or not
+	@scripts/check-versions
 
 test: lint install ## run every test
 	tests/run

@@ -166,6 +166,21 @@ pub fn settings() -> (*mut *mut pg_sys::config_generic, i32) {
     }
 }
 
+/// Lets go of what insertions into an index have kept, once there are no more: from 17 on an index
+/// may keep buffers pinned.
+///
+/// # Safety
+/// Rows were inserted into the open index with this description.
+pub unsafe fn end_inserting(index: pg_sys::Relation, info: *mut pg_sys::IndexInfo) {
+    #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+    let _ = (index, info);
+    // SAFETY: as the caller promises.
+    #[cfg(not(any(feature = "pg14", feature = "pg15", feature = "pg16")))]
+    unsafe {
+        pg_sys::index_insert_cleanup(index, info);
+    }
+}
+
 /// Reads `size` bytes of a temporary file, and raises an error when there are fewer.
 ///
 /// # Safety
@@ -224,6 +239,27 @@ pub fn is_descending(key: &pg_sys::PathKey) -> bool {
     return key.pk_strategy as u32 == pg_sys::BTGreaterStrategyNumber;
     #[cfg(feature = "pg18")]
     return key.pk_cmptype == pg_sys::CompareType::COMPARE_GT;
+}
+
+/// The members of a class that are there for a child of a table alone, where they are kept apart
+/// from the others: from 18 on.
+///
+/// # Safety
+/// The planner's own class.
+pub unsafe fn members_of_child(
+    class: &pg_sys::EquivalenceClass,
+    entry: pg_sys::Index,
+) -> *const pg_sys::List {
+    #[cfg(not(feature = "pg18"))]
+    let _ = (class, entry);
+    // SAFETY: the array has a list, or NULL, for each of so many entries of the range table.
+    #[cfg(feature = "pg18")]
+    unsafe {
+        if !class.ec_childmembers.is_null() && (entry as i32) < class.ec_childmembers_size {
+            return *class.ec_childmembers.add(entry as usize);
+        }
+    }
+    std::ptr::null()
 }
 
 /// Whether a comparison of rows asks for what is below the other side.

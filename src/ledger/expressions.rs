@@ -105,8 +105,40 @@ unsafe fn check_node(
         if first >= 0 && first + pg_sys::FirstLowInvalidHeapAttributeNumber <= 0 {
             return refuse("a system column or the whole row");
         }
+        if holds_virtual_column(query, ledger, used) {
+            return refuse("a virtual generated column");
+        }
     }
     Ok(())
+}
+
+/// Whether one of the columns is worked out only when it is read, as 18 can have it: the rows that
+/// a trigger sees do not hold its value.
+///
+/// # Safety
+/// `ledger` is a table's entry in the query's range table; `used` are its columns as
+/// `pull_varattnos` gives them.
+unsafe fn holds_virtual_column(
+    query: &pg_sys::Query,
+    ledger: pg_sys::Index,
+    used: *mut pg_sys::Bitmapset,
+) -> bool {
+    // SAFETY: as the caller promises; catalog look-ups by value.
+    unsafe {
+        let entry = pg_sys::list_nth(query.rtable, ledger as i32 - 1);
+        let relation = (*entry.cast::<pg_sys::RangeTblEntry>()).relid;
+        let mut bit = -1;
+        loop {
+            bit = pg_sys::bms_next_member(used, bit);
+            if bit < 0 {
+                return false;
+            }
+            let attribute = (bit + pg_sys::FirstLowInvalidHeapAttributeNumber) as i16;
+            if pg_sys::get_attgenerated(relation, attribute) as u8 == b'v' {
+                return true;
+            }
+        }
+    }
 }
 
 /// The types of a view's columns: the OID, and its collation.

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 
 use super::registry::relation_name;
 use crate::error::Failure;
+use crate::versions;
 
 /// Rows that one heap_multi_insert() takes; as many as COPY collects.
 const BATCH: usize = 1_000;
@@ -182,6 +183,7 @@ impl TableWriter {
                 pg_sys::ExecDropSingleTupleTableSlot(*slot);
             }
             for index in &self.indexes {
+                versions::end_inserting(index.relation, index.info);
                 pg_sys::index_close(index.relation, pg_sys::NoLock as pg_sys::LOCKMODE);
             }
             pg_sys::table_close(self.relation, pg_sys::NoLock as pg_sys::LOCKMODE);

@@ -152,7 +152,7 @@ unsafe fn equal_to_others(subject: &Subject, conditions: &mut Vec<Condition>) {
             }
             let mut own = None;
             let mut other = None;
-            for member in elements::<pg_sys::EquivalenceMember>(class.ec_members) {
+            for member in members(class, subject.entry) {
                 if pg_sys::bms_equal((*member).em_relids, (*subject.table).relids) {
                     own = own.or(Some(member));
                 } else if !(*member).em_is_child
@@ -190,6 +190,15 @@ unsafe fn equal_to_others(subject: &Subject, conditions: &mut Vec<Condition>) {
             });
         }
     }
+}
+
+/// Its members, with those that are there for a child of a table.
+unsafe fn members(
+    class: &pg_sys::EquivalenceClass,
+    entry: pg_sys::Index,
+) -> impl Iterator<Item = *mut pg_sys::EquivalenceMember> {
+    // SAFETY: lists of the planner, which waits.
+    unsafe { elements(class.ec_members).chain(elements(versions::members_of_child(class, entry))) }
 }
 
 /// Columns that a scan must give, which decide whether an index alone can.
@@ -258,7 +267,7 @@ unsafe fn keys_of(subject: &Subject, path_keys: *const pg_sys::List) -> (Vec<Sor
         let mut keys = Vec::new();
         for path_key in elements::<pg_sys::PathKey>(path_keys) {
             let class = &*(*path_key).pk_eclass;
-            let own = elements::<pg_sys::EquivalenceMember>(class.ec_members)
+            let own = members(class, subject.entry)
                 .find(|member| pg_sys::bms_equal((**member).em_relids, (*subject.table).relids))
                 .and_then(|member| subject.key((*member).em_expr.cast(), class.ec_collation));
             let Some(key) = own else {

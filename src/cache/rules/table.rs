@@ -155,12 +155,14 @@ fn first_oid(query: &str, argument: pg_sys::Oid) -> Result<Option<pg_sys::Oid>, 
     Ok(found)
 }
 
+/// The columns that its rows hold: a trigger sees no value of a virtual generated one.
 pub fn columns(relation: pg_sys::Oid) -> Result<Vec<String>, Failure> {
     let columns = Spi::connect(|client| {
         let mut columns = Vec::new();
         let rows = client.select(
             "SELECT attname::text FROM pg_catalog.pg_attribute \
-             WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+             WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v' \
+             ORDER BY attnum",
             None,
             &[relation.into()],
         )?;

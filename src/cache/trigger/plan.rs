@@ -104,7 +104,7 @@ impl Plan {
             columns: unsafe { pgrx::PgTupleDesc::from_pg_unchecked((*relation).rd_att) }
                 .iter()
                 .enumerate()
-                .filter(|(_, column)| !column.attisdropped)
+                .filter(|(_, column)| !column.attisdropped && !is_virtual(column))
                 .map(|(index, column)| (column.name().as_bytes().to_vec(), (index, *column)))
                 .collect(),
             last: 0,
@@ -216,6 +216,11 @@ pub fn trigger_name(trigger: &pg_sys::Trigger) -> String {
         .into_owned()
 }
 
+/// Whether rows do not hold the column's value, as 18 can have it.
+fn is_virtual(column: &pg_sys::FormData_pg_attribute) -> bool {
+    column.attgenerated as u8 == b'v'
+}
+
 fn wrong_argument(trigger: &str, argument: &[u8], mistake: &str) -> Failure {
     Failure::new(
         PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -248,7 +253,7 @@ fn tell_of_missing(trigger: &pg_sys::Trigger, relation: pg_sys::Oid, missing: Op
         ),
     )
     .detail(format!(
-        "It names column \"{column}\", which the table does not have; any value is assumed."
+        "It names column \"{column}\", which the table's rows do not hold; any value is assumed."
     ))
     .hint(format!(
         "Create the trigger anew, or run SELECT inventory_perf.invalidate_on_change({}, …) with \

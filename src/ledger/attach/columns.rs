@@ -95,12 +95,14 @@ pub fn check_table(ledger: pg_sys::Oid) -> Result<Table, Failure> {
     Ok(Table { name, schema })
 }
 
+/// The columns that its rows hold: a trigger sees no value of a virtual generated one.
 pub fn columns(ledger: pg_sys::Oid) -> Result<Vec<Column>, Failure> {
     let columns = Spi::connect(|client| {
         let mut columns = Vec::new();
         let rows = client.select(
             "SELECT attname::text, atttypid FROM pg_catalog.pg_attribute \
-             WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+             WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v' \
+             ORDER BY attnum",
             None,
             &[ledger.into()],
         )?;
