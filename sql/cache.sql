@@ -170,9 +170,13 @@ CREATE UNLOGGED TABLE inventory_perf.cache_stamps (
     name text COLLATE "C" PRIMARY KEY,
     stamp text NOT NULL,
     expires_at timestamptz NOT NULL
-) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000);
+) WITH (
+    -- An invalidation changes a row in place.
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000
+);
 COMMENT ON TABLE inventory_perf.cache_stamps IS
-'internal to inventory_perf: what cached values depend on when no Redis is configured; a stamp goes away when that changes';
+'internal to inventory_perf: what cached values depend on when no Redis is configured; a stamp becomes another one when that changes';
 
 -- Health and statistics
 

@@ -21,6 +21,7 @@ mod status;
 pub mod store;
 mod table_store;
 mod template;
+pub mod text;
 pub mod text_array;
 pub mod tree;
 pub mod trigger;

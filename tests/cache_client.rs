@@ -188,11 +188,11 @@ fn its_answers_are_not_older_than_what_was_delivered() {
         },
         |ended| {
             let pause = Duration::from_millis(1500);
-            Disturbance::strike_until(ended, pause, &struck, |disturbance| {
+            Disturbance::strike_until(&Disturbance::ALL, ended, pause, &struck, |disturbance| {
                 // A reader outside the database cannot tell a server that came back with old data
                 // before the deliverer does, or the lease ends.
                 if disturbance != Disturbance::RestartWithOldData {
-                    let struck = disturbance.strike(&redis, &proxy, &mut client);
+                    let struck = disturbance.strike(Some((&redis, &proxy)), &mut client);
                     struck.expect("a server that runs");
                 }
             });

@@ -11,6 +11,7 @@ mod staleness;
 use std::time::Instant;
 
 use loss::{RECOVERY, Site};
+use staleness::{Delivery, Setup};
 
 fn injections() -> usize {
     match std::env::var("INVENTORY_PERF_LOSS_INJECTIONS") {
@@ -21,11 +22,12 @@ fn injections() -> usize {
     }
 }
 
-#[test]
-fn no_invalidation_is_lost() {
-    let injections = injections();
-    let report = loss::run(injections);
-    println!("{report:?}");
+/// `share` percent of all injections.
+fn none_is_lost(redis: bool, delivery: Delivery, share: usize) {
+    let injections = injections() * share / 100;
+    let setup = Setup { redis, delivery };
+    let report = loss::run(setup, injections);
+    println!("{setup:?}: {report:?}");
     assert!(report.lost.is_empty(), "{} are lost", report.lost.len());
     assert!(report.outcome.stale.is_empty(), "stale answers");
     assert!(report.failures >= injections, "too few failures");
@@ -39,10 +41,33 @@ fn no_invalidation_is_lost() {
     );
 }
 
+#[test]
+fn no_invalidation_is_lost() {
+    none_is_lost(true, Delivery::Worker, 60);
+}
+
+#[test]
+fn no_invalidation_is_lost_when_somebody_calls_for_delivery() {
+    none_is_lost(true, Delivery::Calls, 15);
+}
+
+#[test]
+fn no_invalidation_is_lost_in_tables() {
+    none_is_lost(false, Delivery::Worker, 15);
+}
+
+#[test]
+fn no_invalidation_is_lost_in_tables_when_somebody_calls_for_delivery() {
+    none_is_lost(false, Delivery::Calls, 10);
+}
+
 /// What this test would see if the outbox lost rows.
 #[test]
 fn a_lost_invalidation_is_seen() {
-    let site = Site::new();
+    let site = Site::new(Setup {
+        redis: true,
+        delivery: Delivery::Worker,
+    });
     let mut reader = site.extension.reader(0).expect("a session");
     let deadline = Instant::now() + RECOVERY;
     while site.lost().1 == 0 {

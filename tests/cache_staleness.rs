@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use common::{Ask, Cluster, Proxy, Redis};
 use staleness::{
-    COUNTERS, Extension, Flaw, Floor, History, LONGEST_PAUSE, Load, Outcome, Rival, pauses,
+    COUNTERS, Delivery, Extension, Flaw, Floor, History, LONGEST_PAUSE, Load, Outcome, Rival,
+    Setup, pauses,
 };
 
 fn checks() -> u64 {
@@ -38,11 +39,33 @@ fn judge(outcome: &Outcome, checks: u64, hit_rate: f64) {
     );
 }
 
+/// `share` percent of all checks.
+fn is_never_stale(redis: bool, delivery: Delivery, share: u64, hit_rate: f64) {
+    let checks = checks() * share / 100;
+    let setup = Setup { redis, delivery };
+    println!("{setup:?}");
+    let outcome = staleness::run(setup, checks);
+    judge(&outcome, checks, hit_rate);
+}
+
 #[test]
 fn answers_are_never_stale() {
-    let checks = checks();
-    let outcome = staleness::run(checks);
-    judge(&outcome, checks, 0.2);
+    is_never_stale(true, Delivery::Worker, 65, 0.2);
+}
+
+#[test]
+fn answers_are_never_stale_when_somebody_calls_for_delivery() {
+    is_never_stale(true, Delivery::Calls, 10, 0.1);
+}
+
+#[test]
+fn answers_out_of_tables_are_never_stale() {
+    is_never_stale(false, Delivery::Worker, 15, 0.1);
+}
+
+#[test]
+fn answers_out_of_tables_are_never_stale_when_somebody_calls_for_delivery() {
+    is_never_stale(false, Delivery::Calls, 10, 0.1);
 }
 
 /// Without tags of its own a query hangs on its tables; any write to them is news.

@@ -4,12 +4,13 @@ use pgrx::AnyElement;
 use pgrx::datum::Interval;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::time::Duration;
 
 use super::entry::json;
 use super::invalidate::RESERVED_PREFIX;
 use super::kv;
+use super::text;
 use crate::error::{Failure, OrRaise, required};
 
 /// Bytes of a key or tag.
@@ -20,9 +21,9 @@ const MOST_TAGS: usize = 100;
 const LONGEST_TTL: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 #[pg_extern(sql = false)]
-fn cache_get(key: Option<String>) -> Option<AnyElement> {
+fn cache_get(key: Option<AnyElement>) -> Option<AnyElement> {
     let get = || {
-        let found = kv::get(&[checked_key(key, "key")?])?;
+        let found = kv::get(&[checked_key(text_argument(key, "key")?, "key")?])?;
         found.into_iter().next().flatten().map(jsonb).transpose()
     };
     get().or_raise()
@@ -30,10 +31,10 @@ fn cache_get(key: Option<String>) -> Option<AnyElement> {
 
 #[pg_extern(sql = false)]
 fn cache_get_many(
-    keys: Option<Vec<Option<String>>>,
+    keys: Option<AnyElement>,
 ) -> TableIterator<'static, (name!(key, String), name!(value, Option<AnyElement>))> {
     let get = || {
-        let keys = required(keys, "keys")?;
+        let keys = required(array_argument(keys, "keys")?, "keys")?;
         check_count(keys.len(), MOST_KEYS, "keys")?;
         let keys = keys
             .into_iter()
@@ -49,27 +50,27 @@ fn cache_get_many(
 }
 
 #[pg_extern(sql = false)]
-fn cache_exists(key: Option<String>) -> bool {
-    let exists = || kv::exists(checked_key(key, "key")?);
+fn cache_exists(key: Option<AnyElement>) -> bool {
+    let exists = || kv::exists(checked_key(text_argument(key, "key")?, "key")?);
     exists().or_raise()
 }
 
 #[pg_extern(sql = false)]
 fn cache_set(
-    key: Option<String>,
+    key: Option<AnyElement>,
     value: Option<AnyElement>,
     ttl: Option<Interval>,
-    tags: Option<Vec<Option<String>>>,
+    tags: Option<AnyElement>,
 ) -> bool {
     let set = || {
-        let key = checked_key(key, "key")?;
+        let key = checked_key(text_argument(key, "key")?, "key")?;
         let value = required(value, "value").map_err(|failure| {
             failure.hint("JSON's null is 'null'::jsonb; cache_delete() deletes a key.")
         })?;
         let stored = kv::set(
-            &[(key, text_of(value)?)],
+            &[(key, json_argument(value, "value")?)],
             checked_ttl(ttl)?,
-            &checked_tags(tags)?,
+            &checked_tags(array_argument(tags, "tags")?)?,
         )?;
         Ok::<_, Failure>(stored == 1)
     };
@@ -80,10 +81,10 @@ fn cache_set(
 fn cache_set_many(
     entries: Option<AnyElement>,
     ttl: Option<Interval>,
-    tags: Option<Vec<Option<String>>>,
+    tags: Option<AnyElement>,
 ) -> i64 {
     let set = || {
-        let text = text_of(required(entries, "entries")?)?;
+        let text = json_argument(required(entries, "entries")?, "entries")?;
         let values = json::members(&text)
             .ok_or_else(|| {
                 invalid("argument \"entries\" is not a JSON object").hint(
@@ -94,7 +95,11 @@ fn cache_set_many(
             .map(|(key, value)| Ok((checked_key(Some(key), "entries")?, value.to_owned())))
             .collect::<Result<Vec<_>, Failure>>()?;
         check_count(values.len(), MOST_KEYS, "entries")?;
-        let stored = kv::set(&values, checked_ttl(ttl)?, &checked_tags(tags)?)?;
+        let stored = kv::set(
+            &values,
+            checked_ttl(ttl)?,
+            &checked_tags(array_argument(tags, "tags")?)?,
+        )?;
         Ok::<_, Failure>(stored as i64)
     };
     set().or_raise()
@@ -180,22 +185,24 @@ pub fn checked_ttl(ttl: Option<Interval>) -> Result<Duration, Failure> {
         })
 }
 
-/// The text of a jsonb, with every digit of its numbers.
-fn text_of(value: AnyElement) -> Result<String, Failure> {
-    // SAFETY: the functions of this file that call this are declared with a jsonb; the text is
-    // copied.
-    let text = unsafe {
-        let text =
-            pg_sys::OidOutputFunctionCall(pg_sys::Oid::from(pg_sys::F_JSONB_OUT), value.datum());
-        CStr::from_ptr(text).to_str().map(str::to_owned)
-    };
-    text.map_err(|_| {
-        Failure::new(
-            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-            "the cache needs a database with encoding UTF8",
-        )
-        .hint("Create the database with ENCODING 'UTF8'.")
-    })
+fn text_argument(value: Option<AnyElement>, argument: &str) -> Result<Option<String>, Failure> {
+    // SAFETY: the functions of this file are declared with a text there.
+    let text = value.map(|value| unsafe { text::argument(value.datum(), argument) });
+    text.transpose()
+}
+
+fn array_argument(
+    value: Option<AnyElement>,
+    argument: &str,
+) -> Result<Option<Vec<Option<String>>>, Failure> {
+    // SAFETY: the functions of this file are declared with a text[] there.
+    let array = value.map(|value| unsafe { text::array(value.datum(), argument) });
+    array.transpose()
+}
+
+fn json_argument(value: AnyElement, argument: &str) -> Result<String, Failure> {
+    // SAFETY: the functions of this file are declared with a jsonb there.
+    unsafe { text::json(value.datum(), argument) }
 }
 
 /// A jsonb of a text that was checked to be one.

@@ -1,8 +1,10 @@
 //! Invalidation by name: rows of the outbox, so it takes effect when the transaction commits.
 
+use pgrx::AnyElement;
 use pgrx::prelude::*;
 
 use super::outbox::{self, Invalidation};
+use super::text;
 use super::text_array::TextArray;
 use crate::error::{Failure, OrRaise, required};
 use crate::ledger::registry::require_writable;
@@ -12,18 +14,18 @@ use crate::settings;
 pub const RESERVED_PREFIX: &str = "inventory_perf:";
 
 #[pg_extern(sql = false)]
-fn invalidate_keys(keys: Option<Vec<Option<String>>>) -> i64 {
+fn invalidate_keys(keys: Option<AnyElement>) -> i64 {
     require_writable(c"invalidate_keys()");
     keys_by_name(keys).or_raise()
 }
 
 #[pg_extern(sql = false)]
-fn cache_delete(keys: Option<Vec<Option<String>>>) -> i64 {
+fn cache_delete(keys: Option<AnyElement>) -> i64 {
     require_writable(c"cache_delete()");
     keys_by_name(keys).or_raise()
 }
 
-fn keys_by_name(keys: Option<Vec<Option<String>>>) -> Result<i64, Failure> {
+fn keys_by_name(keys: Option<AnyElement>) -> Result<i64, Failure> {
     let keys = names(keys, "keys")?;
     if let Some(key) = keys.iter().find(|key| key.starts_with(RESERVED_PREFIX)) {
         return Err(Failure::new(
@@ -42,7 +44,7 @@ fn keys_by_name(keys: Option<Vec<Option<String>>>) -> Result<i64, Failure> {
 }
 
 #[pg_extern(sql = false)]
-fn invalidate_tags(tags: Option<Vec<Option<String>>>) -> i64 {
+fn invalidate_tags(tags: Option<AnyElement>) -> i64 {
     require_writable(c"invalidate_tags()");
     let append = || {
         append_in_parts(&names(tags, "tags")?, |tags| Invalidation {
@@ -54,10 +56,12 @@ fn invalidate_tags(tags: Option<Vec<Option<String>>>) -> i64 {
 }
 
 #[pg_extern(sql = false)]
-fn invalidate_pattern(pattern: Option<String>) {
+fn invalidate_pattern(pattern: Option<AnyElement>) {
     require_writable(c"invalidate_pattern()");
     let append = || {
         let pattern = required(pattern, "pattern")?;
+        // SAFETY: the function is declared with a text.
+        let pattern = unsafe { text::argument(pattern.datum(), "pattern")? };
         outbox::append(&Invalidation {
             patterns: [pattern].into_iter().collect(),
             ..Invalidation::default()
@@ -76,8 +80,10 @@ fn cache_flush() {
     .or_raise();
 }
 
-fn names(list: Option<Vec<Option<String>>>, argument: &str) -> Result<Vec<String>, Failure> {
-    required(list, argument)?
+fn names(list: Option<AnyElement>, argument: &str) -> Result<Vec<String>, Failure> {
+    let list = required(list, argument)?;
+    // SAFETY: the functions of this file are declared with a text[].
+    unsafe { text::array(list.datum(), argument)? }
         .into_iter()
         .map(|name| required(name, argument))
         .collect()

@@ -139,7 +139,11 @@ fn check(
     headers_only: bool,
 ) -> Result<Result<Found, Miss>, Failure> {
     let Some(bytes) = &stored.entry else {
-        return Ok(Err(Miss::Absent));
+        return Ok(Err(if stored.is_expired {
+            Miss::Expired
+        } else {
+            Miss::Absent
+        }));
     };
     let Some(entry) = entry::decode(bytes).filter(|entry| is_of(entry, key)) else {
         return Ok(Err(Miss::Corrupt));

@@ -10,6 +10,7 @@ mod entries;
 mod execution;
 mod functions;
 mod key;
+mod named_values;
 mod nodes;
 mod parameters;
 mod registered;
@@ -27,6 +28,7 @@ use std::rc::Rc;
 
 use super::stats::{self, Counter, Miss};
 use super::store;
+use super::text;
 use super::validity::{self, Admission};
 use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
@@ -212,7 +214,9 @@ impl<'a> Query<'a> {
             return Ok(filled);
         };
         match payload.finish() {
-            Some(_) if !self.is_unchanged(&before) => stats::count(Counter::FillsRefused),
+            Some(rows) if !text::is_shared(rows.as_bytes()) || !self.is_unchanged(&before) => {
+                stats::count(Counter::FillsRefused);
+            }
             Some(rows) => filled.is_stored = place.write(epoch, stamps, &rows, self.request.ttl),
             None => stats::count(Counter::FillsTooLarge),
         }

@@ -145,6 +145,7 @@ impl Store for RedisStore {
             stamps.remove(0)
         };
         Ok(Reading {
+            is_expired: false,
             entry,
             epoch,
             stamps,
@@ -168,6 +169,7 @@ impl Store for RedisStore {
             .iter()
             .map(|_| {
                 Ok(StoredEntry {
+                    is_expired: false,
                     entry: next(&mut replies)?,
                     stamps: texts(next(&mut replies)?),
                 })

@@ -13,6 +13,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::template::{Argument, Part, Target, Template, WHEN_PREFIX};
+use super::text;
 use crate::error::{Failure, OrRaise, required};
 use crate::ledger::registry::{relation_name, require_writable};
 use crate::security;
@@ -112,24 +113,30 @@ fn arguments(
 }
 
 /// The template, which must mean the same as an argument of the trigger.
-fn parse(target: Target, text: &str, argument: &str) -> Result<Template, Failure> {
+fn parse(target: Target, template: &str, argument: &str) -> Result<Template, Failure> {
     let wrong = |mistake: &str| {
         Failure::new(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
             format!(
                 "{} in \"{argument}\" is not a template: {mistake}",
-                quote_literal(text)
+                quote_literal(template)
             ),
         )
         .hint("Write columns in braces, as in 'stock:{product_id}', and {{ or }} for a brace.")
     };
+    if !text::is_shared(template.as_bytes()) {
+        return Err(text::foreign(&format!("a template in \"{argument}\"")));
+    }
     let prefixes = [Target::Tag.prefix(), Target::Channel.prefix(), WHEN_PREFIX];
-    if let Some(prefix) = prefixes.into_iter().find(|prefix| text.starts_with(prefix)) {
+    if let Some(prefix) = prefixes
+        .into_iter()
+        .find(|prefix| template.starts_with(prefix))
+    {
         return Err(wrong(&format!("it begins with \"{prefix}\""))
             .detail("Only arguments of the trigger itself begin like this.")
             .hint("Pass tags as \"tags\", channels as \"channels\" and columns as \"when_changed\", without the prefix."));
     }
-    match Argument::parse(format!("{}{text}", target.prefix()).as_bytes()) {
+    match Argument::parse(format!("{}{template}", target.prefix()).as_bytes()) {
         Ok(Argument::Template(template)) => Ok(template),
         Ok(Argument::When(_)) => Err(wrong("it names a column")),
         Err(mistake) => Err(wrong(mistake)),

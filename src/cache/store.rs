@@ -79,6 +79,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     pub entry: Option<Vec<u8>>,
+    /// There is one whose time is over. Redis itself removes those, and does not tell.
+    pub is_expired: bool,
     pub epoch: Option<String>,
     /// In the order asked for; None is a stamp that is not there.
     pub stamps: Vec<Option<String>>,
@@ -98,6 +100,8 @@ pub struct StoredReading {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct StoredEntry {
     pub entry: Option<Vec<u8>>,
+    /// As in a `Reading`.
+    pub is_expired: bool,
     /// In the order of the entry's header; empty if that cannot be read.
     pub stamps: Vec<Option<String>>,
 }

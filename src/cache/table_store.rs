@@ -4,9 +4,13 @@
 //! What a fill writes becomes visible with its transaction. A stamp counts only for snapshots taken
 //! after the transaction that made it: until then a delivery would not see it.
 //!
+//! Who delivers gives stamps new values instead of removing them, so that the next fill finds one
+//! that counts already. Its time to live only says when a stamp may be swept away: a stamp that is
+//! there is good.
+//!
 //! Nobody waits: sessions only insert stamps, one transaction at a time writes, and others leave
-//! it. Stamps are deleted by who delivers alone, and entries that are locked are left to their
-//! stamps.
+//! it. Stamps are changed and deleted by who delivers alone, and entries that are locked are left to
+//! their stamps.
 
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
@@ -26,6 +30,10 @@ use crate::{security, settings};
 
 /// In place of the run of a server.
 pub const RUN_ID: &str = "tables";
+/// Between two looks of a session for what may be swept away.
+const SWEEP: Duration = Duration::from_secs(60);
+/// A stamp is shared by what others store later, for longer than the first one asked for.
+const SHORTEST_STAMP: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub struct TableStore;
 
@@ -87,35 +95,37 @@ fn may_write() -> Result<bool> {
 }
 
 fn present_stamps(names: Vec<String>) -> Result<HashMap<String, String>> {
-    by_name(
-        "SELECT s.name, s.stamp FROM inventory_perf.cache_stamps s \
-         WHERE s.name = ANY ($1) AND s.expires_at > pg_catalog.clock_timestamp()",
-        names,
-    )
-}
-
-fn present_entries(names: Vec<String>) -> Result<HashMap<String, Vec<u8>>> {
-    by_name(
-        "SELECT e.name, e.value FROM inventory_perf.cache_entries e \
-         WHERE e.name = ANY ($1) AND e.expires_at > pg_catalog.clock_timestamp()",
-        names,
-    )
-}
-
-/// Names and what belongs to them, of a query for the names in $1.
-fn by_name<V: FromDatum + IntoDatum>(
-    query: &str,
-    names: Vec<String>,
-) -> Result<HashMap<String, V>> {
-    select(query, &[names.into()], |rows| {
-        let mut found = HashMap::new();
-        for row in rows {
-            if let (Some(name), Some(value)) = (row.get(1)?, row.get(2)?) {
-                found.insert(name, value);
+    select(
+        "SELECT s.name, s.stamp FROM inventory_perf.cache_stamps s WHERE s.name = ANY ($1)",
+        &[names.into()],
+        |rows| {
+            let mut found = HashMap::new();
+            for row in rows {
+                if let (Some(name), Some(stamp)) = (row.get(1)?, row.get(2)?) {
+                    found.insert(name, stamp);
+                }
             }
-        }
-        Ok(found)
-    })
+            Ok(found)
+        },
+    )
+}
+
+/// None is an entry that has expired.
+fn present_entries(names: Vec<String>) -> Result<HashMap<String, Option<Vec<u8>>>> {
+    select(
+        "SELECT e.name, CASE WHEN e.expires_at > pg_catalog.clock_timestamp() THEN e.value END \
+         FROM inventory_perf.cache_entries e WHERE e.name = ANY ($1)",
+        &[names.into()],
+        |rows| {
+            let mut found = HashMap::new();
+            for row in rows {
+                if let Some(name) = row.get(1)? {
+                    found.insert(name, row.get(2)?);
+                }
+            }
+            Ok(found)
+        },
+    )
 }
 
 fn present_epoch() -> Result<Option<String>> {
@@ -140,11 +150,12 @@ fn seconds(duration: Duration) -> f64 {
 impl Store for TableStore {
     fn read(&mut self, entry: &EntryName, stamps: &[StampName]) -> Result<Reading> {
         let name = entry_name(entry);
-        let entry = present_entries(vec![name.clone()])?.remove(&name);
+        let found = present_entries(vec![name.clone()])?.remove(&name);
         let names: Vec<String> = stamps.iter().map(stamp_name).collect();
         let present = present_stamps(names.clone())?;
         Ok(Reading {
-            entry,
+            is_expired: found == Some(None),
+            entry: found.flatten(),
             epoch: present_epoch()?,
             stamps: names
                 .iter()
@@ -156,15 +167,16 @@ impl Store for TableStore {
 
     fn read_stored(&mut self, entries: &[EntryName], _headers_only: bool) -> Result<StoredReading> {
         let found = present_entries(entries.iter().map(entry_name).collect())?;
-        let stored: Vec<(Option<Vec<u8>>, Vec<String>)> = entries
+        let stored: Vec<_> = entries
             .iter()
             .map(|name| {
-                let bytes = found.get(&entry_name(name)).cloned();
-                let stamps = bytes.as_deref().and_then(entry::decode).map(|entry| {
+                let entry = found.get(&entry_name(name)).cloned();
+                let bytes = entry.as_ref().and_then(Option::as_deref);
+                let stamps: Option<Vec<String>> = bytes.and_then(entry::decode).map(|entry| {
                     let stamps = entry.origin.stamps.iter();
                     stamps.map(|(name, _)| stamp_name(name)).collect()
                 });
-                (bytes, stamps.unwrap_or_default())
+                (entry, stamps.unwrap_or_default())
             })
             .collect();
         let names = stored.iter().flat_map(|(_, names)| names.iter().cloned());
@@ -173,7 +185,8 @@ impl Store for TableStore {
             entries: stored
                 .into_iter()
                 .map(|(entry, names)| StoredEntry {
-                    entry,
+                    is_expired: entry == Some(None),
+                    entry: entry.flatten(),
                     stamps: names
                         .iter()
                         .map(|name| present.get(name).cloned())
@@ -218,7 +231,11 @@ impl Store for TableStore {
                      FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) \
                           n (name, random) ON CONFLICT (name) DO NOTHING",
                     None,
-                    &[missing.into(), random.into(), seconds(ttl).into()],
+                    &[
+                        missing.into(),
+                        random.into(),
+                        seconds(ttl.max(SHORTEST_STAMP)).into(),
+                    ],
                 )
                 .map(|_| ())
         })?;
@@ -266,8 +283,9 @@ impl Store for TableStore {
         let stamps: Vec<String> = delivery.stamps.iter().map(stamp_name).collect();
         let entries: Vec<String> = delivery.entries.iter().map(entry_name).collect();
         if !stamps.is_empty() || !entries.is_empty() {
-            delete(stamps, entries)?;
+            invalidate(stamps, entries)?;
         }
+        sweep()?;
         self.epoch()
     }
 
@@ -327,7 +345,7 @@ impl Store for TableStore {
         };
         let (stamps, entries) = (matching("cache_stamps")?, matching("cache_entries")?);
         let removed = (stamps.len() + entries.len()) as u64;
-        delete(stamps, entries)?;
+        invalidate(stamps, entries)?;
         Ok(ScanStep {
             removed,
             next: None,
@@ -346,16 +364,17 @@ impl Store for TableStore {
     }
 }
 
-/// Who delivers removes what has expired along the way.
-fn delete(stamps: Vec<String>, entries: Vec<String>) -> Result<()> {
+/// What depends on these stamps is invalid from now on, and these entries are gone. Like a stamp
+/// that a session makes, a new value counts only for snapshots that see this transaction.
+fn invalidate(stamps: Vec<String>, entries: Vec<String>) -> Result<()> {
     write(|client| {
         client.update(
-            "DELETE FROM inventory_perf.cache_stamps s WHERE s.name = ANY ($1) \
-             OR s.name = ANY (ARRAY(SELECT o.name FROM inventory_perf.cache_stamps o \
-                                    WHERE o.expires_at < pg_catalog.clock_timestamp() \
-                                    LIMIT 1000))",
+            "UPDATE inventory_perf.cache_stamps s \
+             SET stamp = $2 || ':x' || (pg_catalog.pg_current_xact_id()::text::numeric + 1)::text \
+                            || ':' \
+             WHERE s.name = ANY ($1)",
             None,
-            &[stamps.into()],
+            &[stamps.into(), random::hex().into()],
         )?;
         client.update(
             "DELETE FROM inventory_perf.cache_entries e WHERE e.name = ANY (ARRAY( \
@@ -368,39 +387,51 @@ fn delete(stamps: Vec<String>, entries: Vec<String>) -> Result<()> {
     })
 }
 
+/// Now and then who delivers removes what has expired.
+fn sweep() -> Result<()> {
+    thread_local! {
+        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    if LAST.get().is_some_and(|last| last.elapsed() < SWEEP) {
+        return Ok(());
+    }
+    LAST.set(Some(Instant::now()));
+    for table in ["cache_stamps", "cache_entries"] {
+        write(|client| client.update(&delete_expired(table), None, &[]).map(|_| ()))?;
+    }
+    Ok(())
+}
+
+fn delete_expired(table: &str) -> String {
+    format!(
+        "DELETE FROM inventory_perf.{table} e WHERE e.name = ANY (ARRAY( \
+             SELECT x.name FROM inventory_perf.{table} x \
+             WHERE x.expires_at < pg_catalog.clock_timestamp() \
+             LIMIT 10000 FOR UPDATE SKIP LOCKED))"
+    )
+}
+
 /// Deletes what has expired, and then what was written longest ago, down to seven eighths of the
-/// size that is allowed. A session looks once it has written a sixty-fourth of that.
+/// size that is allowed. A session looks when it writes for the first time, and whenever it has
+/// written its part of another eighth: so all together are never further above than that and what
+/// one call writes.
 fn make_room(written: usize) -> Result<()> {
     thread_local! {
         static UNSEEN: Cell<usize> = const { Cell::new(usize::MAX) };
     }
     let cap = settings::CACHE_TABLE_SIZE.get() as usize * 1024 * 1024;
+    // SAFETY: reads a variable of the server.
+    let sessions = unsafe { pg_sys::MaxConnections }.max(1) as usize;
     let unseen = UNSEEN.get().saturating_add(written);
-    if unseen < cap / 64 {
+    if unseen < cap / 8 / sessions {
         UNSEEN.set(unseen);
         return Ok(());
     }
     UNSEEN.set(0);
     write(|client| {
+        client.update(&delete_expired("cache_entries"), None, &[])?;
         client.update(
-            "DELETE FROM inventory_perf.cache_entries e WHERE e.name = ANY (ARRAY( \
-                 SELECT x.name FROM inventory_perf.cache_entries x \
-                 WHERE x.expires_at < pg_catalog.clock_timestamp() \
-                 LIMIT 1000 FOR UPDATE SKIP LOCKED))",
-            None,
-            &[],
-        )?;
-        client.update(
-            "WITH size AS ( \
-                 SELECT pg_catalog.sum(pg_catalog.octet_length(v.value) + 200) AS total \
-                 FROM inventory_perf.cache_entries v \
-             ), oldest AS ( \
-                 SELECT a.name, pg_catalog.sum(a.size) OVER (ORDER BY a.written_at, a.name) AS freed \
-                 FROM (SELECT b.name, b.written_at, pg_catalog.octet_length(b.value) + 200 AS size \
-                       FROM inventory_perf.cache_entries b ORDER BY b.written_at LIMIT 10000) a \
-             ) \
-             DELETE FROM inventory_perf.cache_entries e USING oldest o, size s \
-             WHERE s.total > $1 AND o.name = e.name AND o.freed <= s.total - $1 * 0.875",
+            include_str!("../../sql/cache/make_room.sql"),
             None,
             &[(cap as f64).into()],
         )?;

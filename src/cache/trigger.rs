@@ -16,6 +16,7 @@ use pgrx::prelude::*;
 use super::invalidate::RESERVED_PREFIX;
 use super::outbox::{self, Invalidation};
 use super::template::Target;
+use super::text;
 use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
 use crate::ledger::capture::changes;
@@ -326,6 +327,10 @@ impl Rows<'_> {
                     values::write(&mut self.text, *format, datum);
                 },
             }
+        }
+        if !text::is_shared(&self.text) {
+            self.collected.broaden(position);
+            return;
         }
         // A value cannot name what is the extension's own.
         if template.target == Target::Tag || !self.text.starts_with(RESERVED_PREFIX.as_bytes()) {

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Cluster, Proxy, Redis};
 use crate::staleness::{
-    Disturbance, Extension, Floor, History, Load, Outcome, own_name, valid_entries,
+    Disturbance, Ending, Extension, Floor, History, Load, Outcome, Setup, own_name, valid_entries,
+    valid_entries_in_tables,
 };
 use serde_json::Value;
 
@@ -26,44 +27,54 @@ pub enum Failure {
     KillBackend,
     KillPostmaster,
     StopImmediately,
+    /// In order, so that unlogged tables keep what they hold.
+    Restart,
 }
 
 impl Failure {
-    const CRASHES: [Self; 4] = [
+    const OF_SERVER: [Self; 5] = [
         Self::KillWorker,
         Self::KillBackend,
         Self::KillPostmaster,
         Self::StopImmediately,
+        Self::Restart,
     ];
 
     /// Every kind, one after the other.
-    fn number(number: usize) -> Self {
-        let kinds = Self::CRASHES.len() + Disturbance::ALL.len();
-        match number % kinds {
-            crash @ 0..4 => Self::CRASHES[crash],
-            other => Self::Disturbance(Disturbance::ALL[other - Self::CRASHES.len()]),
+    fn number(number: usize, redis: bool) -> Self {
+        let disturbances: &[Disturbance] = match redis {
+            true => &Disturbance::ALL,
+            false => &Disturbance::WITHOUT_REDIS,
+        };
+        let kind = number % (Self::OF_SERVER.len() + disturbances.len());
+        match Self::OF_SERVER.get(kind) {
+            Some(failure) => *failure,
+            None => Self::Disturbance(disturbances[kind - Self::OF_SERVER.len()]),
         }
     }
 }
 
 pub struct Site {
-    redis: Redis,
-    proxy: Proxy,
+    redis: Option<(Redis, Proxy)>,
     pub extension: Extension,
     pub history: History,
 }
 
 impl Site {
-    pub fn new() -> Self {
-        let redis = Redis::new();
-        let proxy = Proxy::to(&redis);
+    pub fn new(setup: Setup) -> Self {
+        let redis = setup.redis.then(|| {
+            let redis = Redis::new();
+            let proxy = Proxy::to(&redis);
+            (redis, proxy)
+        });
+        let url = redis.as_ref().map(|(_, proxy)| proxy.url());
         let options = Cluster::with_test_settings()
             .set("inventory_perf.cache_format", "'json'")
             .set("inventory_perf.cache_compress_above", "'1GB'");
-        let extension = Extension::start(&proxy.url(), options, COUNTERS);
+        let url = url.unwrap_or_default();
+        let extension = Extension::start_with(&url, setup.delivery, options, COUNTERS);
         Self {
             redis,
-            proxy,
             extension,
             history: History::new(COUNTERS),
         }
@@ -89,13 +100,15 @@ impl Site {
             Failure::Disturbance(disturbance) => {
                 if let Ok(mut client) = self.extension.try_connect() {
                     // The server may be going down after the failure before.
-                    let _ = disturbance.strike(&self.redis, &self.proxy, &mut client);
+                    let redis = self.redis.as_ref().map(|(redis, proxy)| (redis, proxy));
+                    let _ = disturbance.strike(redis, &mut client);
                 }
             }
             Failure::KillWorker => self.kill("backend_type LIKE 'inventory_perf%'"),
             Failure::KillBackend => self.kill("backend_type = 'client backend'"),
             Failure::KillPostmaster => self.crash(Cluster::kill),
             Failure::StopImmediately => self.crash(|cluster| cluster.stop("immediate")),
+            Failure::Restart => self.crash(|cluster| cluster.stop("fast")),
         }
     }
 
@@ -140,11 +153,14 @@ impl Site {
         let mut client = self.extension.try_connect().ok()?;
         let row = client.query_opt(
             "SELECT epoch, NOT EXISTS (SELECT FROM inventory_perf.cache_outbox)
-             FROM inventory_perf.cache_state",
+             FROM inventory_perf.cache_state WHERE started_at = pg_postmaster_start_time()",
             &[],
         );
         let row = row.ok()??;
-        let mut redis = self.redis.try_connect().ok()?;
+        let Some((redis, _)) = &self.redis else {
+            return Some(row.get(1));
+        };
+        let mut redis = redis.try_connect().ok()?;
         let epoch = redis::cmd("GET")
             .arg(own_name(&self.extension.database, "epoch"))
             .query::<Option<String>>(&mut redis)
@@ -154,7 +170,10 @@ impl Site {
 
     /// Entries that are good although what they hold has changed, and how many are good at all.
     pub fn lost(&self) -> (Vec<String>, usize) {
-        let entries = valid_entries(&mut self.redis.connect(), &self.extension.database);
+        let entries = match &self.redis {
+            Some((redis, _)) => valid_entries(&mut redis.connect(), &self.extension.database),
+            None => valid_entries_in_tables(&mut self.extension.connect()),
+        };
         let mut lost = Vec::new();
         for entry in &entries {
             for (counter, value) in held(&entry.name, &entry.payload) {
@@ -197,8 +216,8 @@ pub struct Report {
 }
 
 /// Makes things fail this often under load, and looks after each recovery for what was lost.
-pub fn run(injections: usize) -> Report {
-    let site = Site::new();
+pub fn run(setup: Setup, injections: usize) -> Report {
+    let site = Site::new(setup);
     let load = site.load();
     let (mut caused, mut compared, mut lost) = (0, 0, Vec::new());
     let outcome = load.run(
@@ -206,28 +225,33 @@ pub fn run(injections: usize) -> Report {
         |_| site.extension.writer(),
         |ended| {
             let mut number = 0;
-            while caused < injections && lost.is_empty() && !ended.load(Ordering::SeqCst) {
-                let mut failures = Vec::new();
-                // Often a second one strikes before the first is mended.
-                for _ in 0..rand::random_range(1..3) {
-                    thread::sleep(Duration::from_millis(rand::random_range(20..400)));
-                    let failure = Failure::number(number);
-                    number += 1;
-                    failures.push(failure);
-                    site.cause(failure);
+            // A panic in here must end what is spawned here as well.
+            let ending = Ending(ended);
+            thread::scope(|scope| {
+                scope.spawn(|| site.extension.deliver_until(ended));
+                let _ending = ending;
+                while caused < injections && lost.is_empty() && !ended.load(Ordering::SeqCst) {
+                    let mut failures = Vec::new();
+                    // Often a second one strikes before the first is mended.
+                    for _ in 0..rand::random_range(1..3) {
+                        thread::sleep(Duration::from_millis(rand::random_range(20..400)));
+                        let failure = Failure::number(number, setup.redis);
+                        number += 1;
+                        failures.push(failure);
+                        site.cause(failure);
+                    }
+                    caused += failures.len();
+                    let gate = load.gate.write().expect("the gate");
+                    site.recover(&failures);
+                    let (losses, good) = site.lost();
+                    if !losses.is_empty() {
+                        eprintln!("lost after {failures:?}: {losses:?}");
+                    }
+                    lost.extend(losses);
+                    compared += good;
+                    drop(gate);
                 }
-                caused += failures.len();
-                let gate = load.gate.write().expect("the gate");
-                site.recover(&failures);
-                let (losses, good) = site.lost();
-                if !losses.is_empty() {
-                    eprintln!("lost after {failures:?}: {losses:?}");
-                }
-                lost.extend(losses);
-                compared += good;
-                drop(gate);
-            }
-            ended.store(true, Ordering::SeqCst);
+            });
         },
     );
     Report {

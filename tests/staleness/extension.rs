@@ -1,5 +1,6 @@
 //! Readers and writers that go through the extension.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,20 +22,42 @@ const PLAIN_QUERY: &str = "SELECT counter, value FROM staleness.counters
 
 /// Short pauses, so that a run of a minute sees every failure and recovery many times.
 pub const SETTINGS: &[(&str, &str)] = &[
-    ("shared_preload_libraries", "'inventory_perf'"),
     ("inventory_perf.cache_breaker_pause", "'200ms'"),
     ("inventory_perf.cache_lease", "'1s'"),
     ("inventory_perf.cache_fill_wait", "'50ms'"),
 ];
 
+/// Who delivers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Delivery {
+    Worker,
+    /// The library is not preloaded, and somebody calls deliver_invalidations() again and again.
+    Calls,
+}
+
 pub struct Extension {
     pub cluster: Cluster,
     pub database: String,
+    delivery: Delivery,
 }
 
 impl Extension {
     /// A server with the worker in it, that finds Redis at `url`.
     pub fn start(url: &str, options: ClusterOptions, counters: usize) -> Self {
+        Self::start_with(url, Delivery::Worker, options, counters)
+    }
+
+    /// A server that finds Redis at `url`, or keeps everything in tables if that is empty.
+    pub fn start_with(
+        url: &str,
+        delivery: Delivery,
+        options: ClusterOptions,
+        counters: usize,
+    ) -> Self {
+        let options = match delivery {
+            Delivery::Worker => options.set("shared_preload_libraries", "'inventory_perf'"),
+            Delivery::Calls => options,
+        };
         let options = SETTINGS
             .iter()
             .fold(options, |options, (name, value)| options.set(name, value));
@@ -50,17 +73,42 @@ impl Extension {
                 &[&i32::try_from(counters).expect("a small number")],
             )
             .expect("the counters");
-        let extension = Self { cluster, database };
-        extension.wait_for_the_worker(&mut client);
+        let extension = Self {
+            cluster,
+            database,
+            delivery,
+        };
+        extension.wait_for_an_epoch(&mut client);
         extension
     }
 
-    fn wait_for_the_worker(&self, client: &mut Client) {
+    fn wait_for_an_epoch(&self, client: &mut Client) {
         let deadline = Instant::now() + Duration::from_secs(20);
+        if self.delivery == Delivery::Calls {
+            client
+                .batch_execute("SELECT inventory_perf.deliver_invalidations()")
+                .expect("a delivery");
+        }
         while !client.ask::<bool>("SELECT EXISTS (SELECT FROM inventory_perf.cache_state)") {
             let log = self.cluster.log_tail();
             assert!(Instant::now() < deadline, "no worker:\n{log}");
             thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Delivers until told to end, unless the worker does. What is refused, as Redis is away or the
+    /// server is, is tried again.
+    pub fn deliver_until(&self, ended: &AtomicBool) {
+        let mut session = None;
+        while self.delivery == Delivery::Calls && !ended.load(Ordering::SeqCst) {
+            if let Some(mut client) = session.take().or_else(|| self.try_connect().ok()) {
+                let call = "SELECT inventory_perf.deliver_invalidations()";
+                let delivered = client.batch_execute(call);
+                if delivered.is_ok() || !client.is_closed() {
+                    session = Some(client);
+                }
+            }
+            thread::sleep(Duration::from_millis(1));
         }
     }
 

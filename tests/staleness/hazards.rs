@@ -45,10 +45,12 @@ pub enum Disturbance {
     Freeze,
     TerminateWorker,
     ReloadSettings,
+    /// cache_flush()
+    FlushByCall,
 }
 
 impl Disturbance {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Flush,
         Self::RestartEmpty,
         Self::RestartWithOldData,
@@ -57,9 +59,34 @@ impl Disturbance {
         Self::Freeze,
         Self::TerminateWorker,
         Self::ReloadSettings,
+        Self::FlushByCall,
     ];
 
-    pub fn strike(self, redis: &Redis, proxy: &Proxy, client: &mut Client) -> Result<(), Error> {
+    /// Those that need no Redis.
+    pub const WITHOUT_REDIS: [Self; 3] = [
+        Self::FlushByCall,
+        Self::TerminateWorker,
+        Self::ReloadSettings,
+    ];
+
+    /// Without Redis, what befalls one does nothing.
+    pub fn strike(self, redis: Option<(&Redis, &Proxy)>, client: &mut Client) -> Result<(), Error> {
+        match (self, redis) {
+            (Self::FlushByCall, _) => client.batch_execute("SELECT inventory_perf.cache_flush()"),
+            (Self::TerminateWorker, _) => client.batch_execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE backend_type LIKE 'inventory_perf%' AND datname = current_database()",
+            ),
+            (Self::ReloadSettings, _) => client.batch_execute("SELECT pg_reload_conf()"),
+            (_, Some((redis, proxy))) => {
+                self.strike_redis(redis, proxy);
+                Ok(())
+            }
+            (_, None) => Ok(()),
+        }
+    }
+
+    fn strike_redis(self, redis: &Redis, proxy: &Proxy) {
         let while_away = Duration::from_millis(rand::random_range(50..600));
         match self {
             Self::Flush => {
@@ -90,17 +117,13 @@ impl Disturbance {
                 thread::sleep(while_away);
                 redis.thaw();
             }
-            Self::TerminateWorker => client.batch_execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                 WHERE backend_type LIKE 'inventory_perf%' AND datname = current_database()",
-            )?,
-            Self::ReloadSettings => client.batch_execute("SELECT pg_reload_conf()")?,
+            Self::TerminateWorker | Self::ReloadSettings | Self::FlushByCall => {}
         }
-        Ok(())
     }
 
     /// One after the other in random order, about `pause` apart, until told to end.
     pub fn strike_until(
+        all: &[Self],
         ended: &AtomicBool,
         pause: Duration,
         struck: &AtomicU64,
@@ -109,7 +132,7 @@ impl Disturbance {
         let mut next = Instant::now() + pause;
         while !ended.load(Ordering::SeqCst) {
             if Instant::now() >= next {
-                strike(Self::ALL[rand::random_range(0..Self::ALL.len())]);
+                strike(all[rand::random_range(0..all.len())]);
                 struck.fetch_add(1, Ordering::Relaxed);
                 next = Instant::now() + pause.mul_f64(0.5 + rand::random::<f64>());
             }

@@ -1,5 +1,8 @@
-//! What lies in Redis, seen by one who knows the protocol and nothing of the extension.
+//! What lies in Redis or in the tables, seen by one who knows the protocol and nothing of the extension.
 
+use std::collections::HashMap;
+
+use postgres::Client;
 use redis::Connection;
 use serde_json::Value;
 
@@ -52,6 +55,42 @@ fn valid_entry(redis: &mut Connection, database: &str, name: String) -> Option<V
         name,
         payload: payload.to_vec(),
     })
+}
+
+/// Every entry in the tables of a database that is valid now.
+pub fn valid_entries_in_tables(client: &mut Client) -> Vec<ValidEntry> {
+    let row = client.query_opt("SELECT epoch FROM inventory_perf.cache_state", &[]);
+    let Some(row) = row.expect("the epoch") else {
+        return Vec::new();
+    };
+    let epoch: String = row.get(0);
+    let stamps: HashMap<String, String> = client
+        .query("SELECT name, stamp FROM inventory_perf.cache_stamps", &[])
+        .expect("the stamps")
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect();
+    let entries = "SELECT name, value FROM inventory_perf.cache_entries
+                   WHERE expires_at > clock_timestamp()";
+    let entries = client.query(entries, &[]).expect("the entries");
+    let valid = entries.iter().filter_map(|row| {
+        let (name, entry): (String, Vec<u8>) = (row.get(0), row.get(1));
+        let (header, payload) = parse(&entry)?;
+        let is_present = |stamp: &Value| {
+            let kind = if stamp[0] == "t" { "tag" } else { "key" };
+            let present = stamps.get(&format!("{kind}:{}", stamp[1].as_str()?));
+            Some(present.map(String::as_str) == stamp[2].as_str())
+        };
+        let mut stamps = header["s"].as_array()?.iter();
+        let is_valid = header["e"].as_str()? == epoch
+            && stamps.all(|stamp| is_present(stamp).unwrap_or(false));
+        is_valid.then(|| ValidEntry {
+            // without what kind of name it is
+            name: name.split_once(':').map_or("", |(_, name)| name).to_owned(),
+            payload: payload.to_vec(),
+        })
+    });
+    valid.collect()
 }
 
 fn parse(entry: &[u8]) -> Option<(Value, &[u8])> {

@@ -76,7 +76,7 @@ impl Outcome {
 }
 
 /// Signals the others when its thread ends, in a panic too.
-struct Ending<'a>(&'a AtomicBool);
+pub struct Ending<'a>(pub &'a AtomicBool);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {

@@ -15,10 +15,10 @@ mod load;
 mod rival;
 mod trial;
 
-pub use extension::{Extension, SCHEMA, SETTINGS, TransactionalWriter};
+pub use extension::{Delivery, Extension, SCHEMA, SETTINGS, TransactionalWriter};
 pub use hazards::{Disturbance, pauses};
 pub use history::{COUNTERS, History};
-pub use inspect::{ValidEntry, own_name, stamp_name, valid_entries};
-pub use load::{Answer, Floor, Load, Outcome, Reader, Stale, Writer, microseconds};
+pub use inspect::{ValidEntry, own_name, stamp_name, valid_entries, valid_entries_in_tables};
+pub use load::{Answer, Ending, Floor, Load, Outcome, Reader, Stale, Writer, microseconds};
 pub use rival::{Flaw, Rival};
-pub use trial::{LONGEST_PAUSE, run};
+pub use trial::{LONGEST_PAUSE, Setup, run};

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::functions::{Class, Function, class};
+use super::named_values::Uses;
 use super::nodes::{self, FirstArgument, Mentions};
 use super::statement::{Plan, Statement, node_text, oids};
 use crate::error::Failure;
@@ -71,6 +72,12 @@ impl Dependencies {
         }
         let mut in_tree = Mentions::default();
         nodes::scan(&tree, &mut in_tree);
+        let mut uses = Uses::default();
+        uses.scan(&tree);
+        // With it what functions that PostgreSQL inlined do.
+        uses.scan(&text);
+        uses.add_result(statement.column_types().iter().map(|oid| oid.to_u32()));
+        let uses = uses.finish();
 
         let mut hash = Sha256::new();
         hash.update(tree.as_bytes());
@@ -85,10 +92,11 @@ impl Dependencies {
                 if !planned.invalItems.is_null() {
                     hash_inlined(planned, &mut hash)?;
                 }
-                Ok::<_, Failure>((functions, ledgers, tables))
+                let named = named_value(&uses)?;
+                Ok::<_, Failure>((functions, ledgers, tables, named))
             })
         })?;
-        let (functions, ledgers, tables) = found;
+        let (functions, ledgers, tables, named) = found;
 
         for function in &functions {
             hash.update(function.oid.to_u32().to_be_bytes());
@@ -101,7 +109,8 @@ impl Dependencies {
             }
         }
         in_plan.on_time |= statement.names_a_moment();
-        let obstacle = obstacle(&functions, &ledgers, &in_plan, &tables, &relations);
+        in_plan.on_schema |= in_tree.on_schema;
+        let obstacle = obstacle(&functions, &ledgers, &in_plan, named, &tables, &relations);
         let mut tags: Vec<String> = tables
             .iter()
             .map(|table| format!("relation:{}", table.root.to_u32()))
@@ -240,6 +249,28 @@ fn read_tables(relations: &[pg_sys::Oid], ledgers: &BTreeSet<u32>) -> Result<Vec
     Ok(tables)
 }
 
+/// The name of a type of values that are written as names, if any is used so.
+fn named_value(uses: &Uses) -> Result<Option<String>, Failure> {
+    let oids = |oids: &mut dyn Iterator<Item = u32>| -> Vec<pg_sys::Oid> {
+        oids.map(pg_sys::Oid::from).collect()
+    };
+    let named = Spi::connect(|client| {
+        client
+            .select(
+                include_str!("../../../sql/cache/named_values.sql"),
+                None,
+                &[
+                    oids(&mut uses.types.iter().copied()).into(),
+                    oids(&mut uses.arguments.iter().map(|(function, _)| *function)).into(),
+                    oids(&mut uses.arguments.iter().map(|(_, of)| *of)).into(),
+                ],
+            )?
+            .first()
+            .get_one::<String>()
+    })?;
+    Ok(named)
+}
+
 /// Functions whose text went into the plan. It holds no more than hashes of their OIDs.
 fn hash_inlined(planned: &pg_sys::PlannedStmt, hash: &mut Sha256) -> Result<(), Failure> {
     // SAFETY: the items of the list are PlanInvalItems.
@@ -285,6 +316,7 @@ fn obstacle(
     functions: &[Called],
     ledgers: &BTreeSet<u32>,
     in_plan: &Mentions,
+    named: Option<String>,
     tables: &[Table],
     relations: &[pg_sys::Oid],
 ) -> Option<Obstacle> {
@@ -318,6 +350,18 @@ fn obstacle(
     }
     if tables.iter().any(|table| table.is_temporary) {
         return Some(for_ever("it reads a temporary table".into(), None));
+    }
+    if let Some(named) = named {
+        return Some(for_ever(
+            format!("values of type {named} are written as names, which may change unnoticed"),
+            Some("Return the OID or your own text, as in relation::oid, and look its name up outside of the cached query.".into()),
+        ));
+    }
+    if in_plan.on_schema || planned().any(|called| called.class == Class::OnSchemas) {
+        return Some(for_ever(
+            "its result depends on what schemas are called".into(),
+            None,
+        ));
     }
     let is_hidden = |called: &Called| {
         called.class == Class::HiddenAsCaller

@@ -70,7 +70,7 @@ impl Place {
             Err(miss) => {
                 stats::count(Counter::Missed(miss));
                 match miss {
-                    Miss::Absent | Miss::Stale | Miss::Corrupt => Found::Nothing,
+                    Miss::Absent | Miss::Expired | Miss::Stale | Miss::Corrupt => Found::Nothing,
                     _ => Found::Bypass,
                 }
             }
@@ -85,7 +85,11 @@ impl Place {
             }
             return Err(miss);
         }
-        let bytes = reading.entry.ok_or(Miss::Absent)?;
+        let bytes = reading.entry.ok_or(if reading.is_expired {
+            Miss::Expired
+        } else {
+            Miss::Absent
+        })?;
         let entry = entry::decode(&bytes).ok_or(Miss::Corrupt)?;
         let names = entry.origin.stamps.iter().map(|(name, _)| name);
         if entry.origin.epoch != admission.epoch
@@ -117,7 +121,7 @@ impl Place {
             sleep(POLL);
             match self.read(admission) {
                 Ok(rows) => return Waited::Rows(rows),
-                Err(Miss::Absent | Miss::Stale | Miss::Corrupt) => {}
+                Err(Miss::Absent | Miss::Expired | Miss::Stale | Miss::Corrupt) => {}
                 Err(_) => return Waited::Nothing,
             }
             polls += 1;

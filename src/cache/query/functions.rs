@@ -32,12 +32,14 @@ pub enum Class {
     HiddenAsCaller,
     /// The clock decides.
     OnTime,
+    /// Which schemas there are decides, and what they are called.
+    OnSchemas,
     Volatile,
 }
 
 /// Stable functions of PostgreSQL that depend on nothing but their arguments, the role, the
 /// database, and the settings that every key covers.
-const PURE: [&str; 66] = [
+const PURE: [&str; 64] = [
     "anytextcat",
     "array_to_json",
     "array_to_string",
@@ -47,8 +49,6 @@ const PURE: [&str; 66] = [
     "convert_from",
     "convert_to",
     "current_database",
-    "current_schema",
-    "current_schemas",
     "current_user",
     "date",
     "date_part",
@@ -145,6 +145,7 @@ pub fn class(function: &Function) -> Class {
     if is_built_in {
         return match name {
             "current_setting" => Class::ReadsSetting,
+            "current_schema" | "current_schemas" => Class::OnSchemas,
             // age(timestamp) counts from today.
             "age" if function.argument_count == 2 => Class::Pure,
             "age" => Class::OnTime,
@@ -190,6 +191,7 @@ mod unit {
         assert_eq!(built_in("random", 'v'), Class::Volatile);
         assert_eq!(built_in("current_setting", 's'), Class::ReadsSetting);
         assert_eq!(built_in("pg_show_all_settings", 's'), Class::Hidden);
+        assert_eq!(built_in("current_schema", 's'), Class::OnSchemas);
     }
 
     #[test]

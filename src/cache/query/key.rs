@@ -70,6 +70,8 @@ pub fn key(
     // SAFETY: backend variables, and copies of names in the current memory context.
     unsafe {
         fields.add_number(pg_sys::MyDatabaseId.to_u32());
+        let database = pg_sys::get_database_name(pg_sys::MyDatabaseId);
+        fields.add((!database.is_null()).then(|| CStr::from_ptr(database).to_bytes()));
         for role in [pg_sys::GetUserId(), pg_sys::GetSessionUserId()] {
             fields.add_number(role.to_u32());
             // It may have had another name before.

@@ -22,6 +22,8 @@ pub struct Mentions {
     pub on_date: bool,
     /// CURRENT_TIMESTAMP and its kin
     pub on_time: bool,
+    /// CURRENT_SCHEMA
+    pub on_schema: bool,
     /// A sample of a table, or the next value of a sequence.
     pub at_random: bool,
 }
@@ -39,6 +41,7 @@ const FUNCTION_FIELDS: [&str; 6] = [
 /// Numbers of PostgreSQL's SQLValueFunctionOp.
 const CURRENT_DATE: u32 = 0;
 const LAST_TIME: u32 = 8;
+const CURRENT_SCHEMA: u32 = 14;
 
 /// Adds what the text of a node tree mentions.
 pub fn scan(text: &str, mentions: &mut Mentions) {
@@ -57,6 +60,7 @@ pub fn scan(text: &str, mentions: &mut Mentions) {
                 let operation = tokens.get(index + 2).and_then(|next| next.parse().ok());
                 match operation {
                     Some(CURRENT_DATE) => mentions.on_date = true,
+                    Some(CURRENT_SCHEMA) => mentions.on_schema = true,
                     Some(operation) if operation > LAST_TIME => {}
                     _ => mentions.on_time = true,
                 }
@@ -120,7 +124,8 @@ pub fn oid_of(constant: &[u8]) -> Option<u32> {
 }
 
 /// Words and single brackets; a backslash takes the next character along.
-struct Tokens<'a>(&'a str);
+#[derive(Clone)]
+pub struct Tokens<'a>(pub &'a str);
 
 impl<'a> Iterator for Tokens<'a> {
     type Item = &'a str;
@@ -228,6 +233,7 @@ mod unit {
         assert!(value(0).on_date && !value(0).on_time);
         assert!((1..=8).all(|operation| value(operation).on_time));
         assert_eq!(value(10), Mentions::default());
+        assert!(value(14).on_schema);
         assert!(mentioned("{TABLESAMPLECLAUSE :tsmhandler 3313 :args <>}").at_random);
         assert!(mentioned("{NEXTVALUEEXPR :seqid 1}").at_random);
     }

@@ -1,5 +1,6 @@
 //! Queries that are registered by name, to be computed before anybody asks.
 
+use pgrx::AnyElement;
 use pgrx::datum::Interval;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -7,6 +8,7 @@ use std::time::Instant;
 
 use super::request::Request;
 use super::{parameters, statements, warm};
+use crate::cache::text;
 use crate::error::{Failure, OrRaise, required};
 use crate::executor::raw_function;
 use crate::ledger::registry::change_quietly;
@@ -24,7 +26,7 @@ unsafe fn register(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
     // SAFETY: the arguments are declared with these types.
     let (name, ttl, request) = unsafe {
         (
-            argument::<String>(call, 0, "name")?,
+            text::argument(argument(call, 0, "name")?, "name")?,
             argument::<Interval>(call, 3, "ttl")?,
             Request::of_call(call, 1)?,
         )
@@ -56,12 +58,14 @@ unsafe fn register(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
 }
 
 #[pg_extern(sql = false)]
-fn unregister_cached_query(name: Option<String>) -> bool {
+fn unregister_cached_query(name: Option<AnyElement>) -> bool {
     unregister(name).or_raise()
 }
 
-fn unregister(name: Option<String>) -> Result<bool, Failure> {
+fn unregister(name: Option<AnyElement>) -> Result<bool, Failure> {
     let name = required(name, "name")?;
+    // SAFETY: the function is declared with a text.
+    let name = unsafe { text::argument(name.datum(), "name")? };
     if !may_change(&name)? {
         return Ok(false);
     }
@@ -150,7 +154,7 @@ type Warmed = (String, i64, i64, bool, Interval);
 
 #[pg_extern(sql = false)]
 fn cache_warm(
-    name: Option<String>,
+    name: Option<AnyElement>,
 ) -> TableIterator<
     'static,
     (
@@ -161,7 +165,12 @@ fn cache_warm(
         name!(duration, Interval),
     ),
 > {
-    TableIterator::new(warm_all(name.as_deref()).or_raise())
+    let warm = || {
+        // SAFETY: the function is declared with a text.
+        let name = name.map(|name| unsafe { text::argument(name.datum(), "name") });
+        warm_all(name.transpose()?.as_deref())
+    };
+    TableIterator::new(warm().or_raise())
 }
 
 fn warm_all(name: Option<&str>) -> Result<Vec<Warmed>, Failure> {

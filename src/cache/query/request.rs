@@ -3,9 +3,9 @@
 use pgrx::datum::Interval;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::ffi::CStr;
 use std::time::Duration;
 
+use crate::cache::text;
 use crate::error::{Failure, required};
 use crate::snapshots::untyped::argument;
 
@@ -32,10 +32,10 @@ impl Request {
     pub unsafe fn of_call(call: pg_sys::FunctionCallInfo, first: usize) -> Result<Self, Failure> {
         // SAFETY: as the caller promises.
         unsafe {
-            let query = argument(call, first, "query")?;
-            let params = jsonb_text(argument(call, first + 1, "params")?);
+            let query = text::argument(argument(call, first, "query")?, "query")?;
+            let params = text::json(argument(call, first + 1, "params")?, "params")?;
             let ttl = argument(call, first + 2, "ttl")?;
-            let tags = argument(call, first + 3, "tags")?;
+            let tags = text::array(argument(call, first + 3, "tags")?, "tags")?;
             Self::new(query, params, ttl, tags)
         }
     }
@@ -57,24 +57,6 @@ impl Request {
 
 fn invalid(message: impl Into<String>) -> Failure {
     Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
-}
-
-/// A jsonb argument with every digit of its numbers.
-///
-/// # Safety
-/// `params` is a jsonb.
-unsafe fn jsonb_text(params: pg_sys::Datum) -> String {
-    // SAFETY: jsonb_out() takes one jsonb and returns a C string.
-    unsafe {
-        let text = pg_sys::OidFunctionCall1Coll(
-            pg_sys::Oid::from(pg_sys::F_JSONB_OUT),
-            pg_sys::InvalidOid,
-            params,
-        );
-        CStr::from_ptr(text.cast_mut_ptr())
-            .to_string_lossy()
-            .into_owned()
-    }
 }
 
 /// A month counts as 30 days, as in PostgreSQL's own comparisons.

@@ -116,6 +116,13 @@ impl Statement {
         }
     }
 
+    /// Types of the columns that it returns.
+    pub fn column_types(&self) -> Vec<pg_sys::Oid> {
+        // SAFETY: a SELECT has columns; the descriptor is only looked at.
+        let columns = unsafe { pgrx::PgTupleDesc::from_pg_unchecked((*self.source).resultDesc) };
+        columns.iter().map(|column| column.atttypid).collect()
+    }
+
     /// The plan that serves any parameters, with its relations locked.
     pub fn generic_plan(&self) -> Plan {
         self.plan(std::ptr::null_mut())

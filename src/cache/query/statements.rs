@@ -81,8 +81,9 @@ pub fn prepare(query: &str) -> Result<Rc<Prepared>, Failure> {
     Ok(prepared)
 }
 
-/// A new relation or function may take a name over, and a new member of a role may come under
-/// another policy. PostgreSQL's plans do not notice.
+/// A new relation or function may take a name over, a constant such as 'a'::regtype was looked up by
+/// its name, and a new member of a role may come under another policy. PostgreSQL's plans do not
+/// notice.
 fn watch_names() {
     if REGISTERED.replace(true) {
         return;
@@ -90,6 +91,12 @@ fn watch_names() {
     for cache in [
         pg_sys::SysCacheIdentifier::RELNAMENSP,
         pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP,
+        pg_sys::SysCacheIdentifier::TYPENAMENSP,
+        pg_sys::SysCacheIdentifier::NAMESPACENAME,
+        pg_sys::SysCacheIdentifier::OPERNAMENSP,
+        pg_sys::SysCacheIdentifier::COLLNAMEENCNSP,
+        pg_sys::SysCacheIdentifier::TSCONFIGNAMENSP,
+        pg_sys::SysCacheIdentifier::TSDICTNAMENSP,
         pg_sys::SysCacheIdentifier::AUTHOID,
         pg_sys::SysCacheIdentifier::AUTHMEMMEMROLE,
     ] {

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::values::{self, Format};
 use crate::cache::template::{Argument, Part, Target, Template};
+use crate::cache::text;
 use crate::cache::tree;
 use crate::error::Failure;
 use crate::invalidation;
@@ -118,6 +119,12 @@ impl Plan {
         for position in 0..trigger.tgnargs as usize {
             // SAFETY: a trigger has that many arguments.
             let argument = unsafe { CStr::from_ptr(*trigger.tgargs.add(position)) }.to_bytes();
+            if !text::is_shared(argument) {
+                return Err(text::foreign(&format!(
+                    "an argument of trigger \"{}\"",
+                    trigger_name(trigger)
+                )));
+            }
             match Argument::parse(argument)
                 .map_err(|mistake| wrong_argument(&trigger_name(trigger), argument, mistake))?
             {
