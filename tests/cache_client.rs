@@ -180,9 +180,9 @@ fn its_answers_are_not_older_than_what_was_delivered() {
                 client: extension.try_connect()?,
             }))
         },
-        |_| {
+        |number| {
             Ok(Box::new(WatchfulWriter {
-                writer: extension.writer()?,
+                writer: extension.writer(number)?,
                 client: extension.try_connect()?,
             }))
         },

@@ -19,7 +19,7 @@ fn open(cluster: &Cluster, encoding: &str) -> Client {
          SET search_path = inventory_perf, public;
          CREATE TABLE public.stock (id int PRIMARY KEY, name text, level int);
          INSERT INTO stock VALUES (1, 'bolt', 10), (2, chr(233), 20);
-         SELECT invalidate_on_change('stock', keys => '{stock:{name}}', tags => '{name:{name}}')",
+         SELECT invalidate_on_change('stock', keys => ARRAY['stock:{name}'], tags => ARRAY['name:{name}'])",
     );
     client.run("SELECT deliver_invalidations()");
     client

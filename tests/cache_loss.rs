@@ -31,12 +31,15 @@ fn none_is_lost(redis: bool, delivery: Delivery, share: usize) {
     assert!(report.lost.is_empty(), "{} are lost", report.lost.len());
     assert!(report.outcome.stale.is_empty(), "stale answers");
     assert!(report.failures >= injections, "too few failures");
+    // Without Redis most failures are of the server: nobody writes meanwhile, and afterwards the
+    // tables are empty.
+    let (writes, compared) = if redis { (20, 10) } else { (5, 1) };
     assert!(
-        report.outcome.writes > 20 * injections as u64,
+        report.outcome.writes > writes * injections as u64,
         "too little was written"
     );
     assert!(
-        report.compared > 10 * injections,
+        report.compared > compared * injections,
         "too few entries were good to prove anything"
     );
 }

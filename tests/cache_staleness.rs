@@ -90,7 +90,7 @@ fn answers_without_tags_are_never_stale() {
     };
     let outcome = load.run(
         |_| extension.query_reader(false),
-        |_| extension.writer(),
+        |number| extension.writer(number),
         |_| {},
     );
     judge(&outcome, load.checks, 0.0);

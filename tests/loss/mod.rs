@@ -222,7 +222,7 @@ pub fn run(setup: Setup, injections: usize) -> Report {
     let (mut caused, mut compared, mut lost) = (0, 0, Vec::new());
     let outcome = load.run(
         |number| site.extension.reader(number),
-        |_| site.extension.writer(),
+        |number| site.extension.writer(number),
         |ended| {
             let mut number = 0;
             // A panic in here must end what is spawned here as well.

@@ -144,9 +144,21 @@ impl Extension {
         Ok(Box::new(QueryReader { client, own_tags }))
     }
 
-    pub fn writer(&self) -> Result<Box<dyn Writer>, Error> {
-        let client = self.try_connect()?;
-        Ok(Box::new(TransactionalWriter { client }))
+    /// Ends what the writer of this number before it had prepared when its session was lost: it would
+    /// hold its locks for ever.
+    pub fn writer(&self, number: usize) -> Result<Box<dyn Writer>, Error> {
+        let mut client = self.try_connect()?;
+        let left = client.query(
+            "SELECT gid FROM pg_prepared_xacts
+             WHERE database = current_database() AND gid LIKE $1 || ':%'",
+            &[&number.to_string()],
+        )?;
+        for row in left {
+            let end = if rand::random() { "COMMIT" } else { "ROLLBACK" };
+            let name: String = row.get(0);
+            client.batch_execute(&format!("{end} PREPARED '{name}'"))?;
+        }
+        Ok(Box::new(TransactionalWriter { client, number }))
     }
 }
 
@@ -289,6 +301,7 @@ impl Reader for ValueReader {
 /// Raises counters in transactions of several kinds.
 pub struct TransactionalWriter {
     client: Client,
+    number: usize,
 }
 
 impl Writer for TransactionalWriter {
@@ -312,7 +325,7 @@ impl Writer for TransactionalWriter {
             thread::sleep(Duration::from_millis(10).mul_f64(rand::random()));
         }
         if rand::random_bool(0.02) {
-            let name = format!("{:x}", rand::random::<u64>());
+            let name = format!("{}:{:x}", self.number, rand::random::<u64>());
             transaction.batch_execute(&format!("PREPARE TRANSACTION '{name}'"))?;
             transaction.commit()?;
             self.client

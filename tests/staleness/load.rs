@@ -49,6 +49,9 @@ pub struct Load<'a> {
     pub gate: RwLock<()>,
 }
 
+/// A long run says now and then how far it is.
+const PROGRESS: u64 = 20_000;
+
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub checks: u64,
@@ -121,6 +124,10 @@ impl Load<'_> {
                         let (hit, found) = self.check(number, &mut **reader, &self.choose())?;
                         hits.fetch_add(u64::from(hit), Ordering::Relaxed);
                         let answers = checks.fetch_add(1, Ordering::Relaxed) + 1;
+                        if answers.is_multiple_of(PROGRESS) {
+                            let stale = stale.lock().expect("what was stale").len();
+                            eprintln!("{answers} answers, {stale} stale");
+                        }
                         let enough = answers >= self.checks
                             || (self.until_stale && !found.is_empty())
                             || started.elapsed() > self.limit;

@@ -39,7 +39,8 @@ pub fn run(setup: Setup, checks: u64) -> Outcome {
         checks,
         until_stale: false,
         limit: Duration::from_secs(60)
-            + Duration::from_millis(3) * u32::try_from(checks).unwrap_or(u32::MAX),
+            // A long run is left to what others leave of the machine.
+            + Duration::from_millis(20) * u32::try_from(checks).unwrap_or(u32::MAX),
         floor: Floor::Committed,
         pace: Duration::from_millis(30),
         reconnect: false,
@@ -49,7 +50,7 @@ pub fn run(setup: Setup, checks: u64) -> Outcome {
     let mut client = extension.connect();
     let outcome = load.run(
         |number| extension.reader(number),
-        |_| extension.writer(),
+        |number| extension.writer(number),
         |ended| {
             let pause = Duration::from_millis(1500);
             thread::scope(|scope| {
