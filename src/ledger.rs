@@ -12,4 +12,6 @@ pub mod mapping;
 pub mod members;
 pub mod objects;
 pub mod registry;
+pub mod storage_row;
+pub mod stored_table;
 pub mod table_writer;

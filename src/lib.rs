@@ -20,6 +20,7 @@
 use pgrx::prelude::*;
 
 mod advisor;
+mod amount;
 mod cache;
 mod calendar;
 mod decimal;
@@ -27,6 +28,7 @@ mod error;
 mod executor;
 mod invalidation;
 mod ledger;
+mod memory;
 mod security;
 mod settings;
 mod shared_memory;

@@ -110,17 +110,6 @@ pub fn with_maintenance_memory<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Runs statements that find the rows they change through indexes, and group rows in the order of
-/// those. Statistics of a table that grows in the statement itself would have the planner read all
-/// of it for every row, or fill hash tables with what it takes for a few rows.
-pub fn by_index<R>(work: impl FnOnce() -> R) -> R {
-    let _restore = enter(
-        None,
-        &[(c"enable_seqscan", "off"), (c"enable_hashagg", "off")],
-    );
-    work()
-}
-
 /// Runs `work` as `user`, as a security-restricted operation and with a safe `search_path`: code
 /// that the owner of a table planted on it gets the owner's rights, never the caller's.
 pub fn run_as<R>(user: pg_sys::Oid, work: impl FnOnce() -> R) -> R {

@@ -68,8 +68,8 @@ pub fn register() {
     worker::register();
     GucRegistry::define_int_guc(
         c"inventory_perf.fold_batch",
-        c"Pending deltas that one fold statement takes at most.",
-        c"A smaller batch needs less memory and disk for one statement, a larger one folds a large backlog faster.",
+        c"Pending deltas that a fold holds in memory at most before it stores them.",
+        c"A smaller batch needs less memory, a larger one folds a large backlog faster.",
         &FOLD_BATCH,
         1_000,
         i32::MAX,

@@ -45,6 +45,29 @@ impl Sum {
         }
     }
 
+    /// A number that fits, however large; none that has more digits after the point.
+    pub fn of_decimal(number: Decimal) -> Option<Self> {
+        let factor = POWERS.get(usize::from(SCALE.checked_sub(number.scale)?))?;
+        Some(Self {
+            unscaled: number.unscaled.checked_mul(*factor)?,
+            scale: number.scale,
+        })
+    }
+
+    pub fn checked_add(self, other: Sum) -> Option<Self> {
+        Some(Self {
+            unscaled: self.unscaled.checked_add(other.unscaled)?,
+            scale: self.scale.max(other.scale),
+        })
+    }
+
+    pub fn checked_subtract(self, other: Sum) -> Option<Self> {
+        Some(Self {
+            unscaled: self.unscaled.checked_sub(other.unscaled)?,
+            scale: self.scale.max(other.scale),
+        })
+    }
+
     pub fn add(&mut self, other: Sum) {
         self.unscaled += other.unscaled;
         self.scale = self.scale.max(other.scale);
@@ -86,6 +109,21 @@ mod unit {
         assert_eq!(narrow(number(1, 13)), None);
         assert_eq!(narrow(number(i128::from(i64::MIN), 12)), None);
         assert_eq!(narrow(number(i128::MAX, 0)), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_no_sum() {
+        let large = i128::MAX / 10_i128.pow(12);
+        let sum = Sum::of_decimal(number(large, 0)).expect("the largest");
+        assert_eq!(Sum::of_decimal(number(large + 1, 0)), None);
+        assert_eq!(Sum::of_decimal(number(1, 13)), None);
+        assert_eq!(sum.checked_add(Sum::of(1, 0)), None);
+        assert_eq!(
+            Sum::of_decimal(number(-large, 0)).and_then(|sum| sum.checked_subtract(Sum::of(1, 0))),
+            None
+        );
+        let expected = Sum::of_decimal(number(large - 1, 0));
+        assert_eq!(sum.checked_subtract(Sum::of(1, 0)), expected);
     }
 
     #[test]

@@ -205,6 +205,20 @@ pub fn append_wide(ledger: &Ledger, legs: &mut LegBuffer) -> Result<(), Failure>
     Ok(())
 }
 
+/// The types of a pending table's columns.
+pub fn pending_types(keys: impl Iterator<Item = pg_sys::Oid>, has_value: bool) -> Vec<pg_sys::Oid> {
+    let mut types: Vec<pg_sys::Oid> = keys.collect();
+    types.extend([
+        pg_sys::DATEOID,
+        pg_sys::NUMERICOID,
+        pg_sys::NUMERICOID,
+        pg_sys::INT8OID,
+    ]);
+    types.extend(has_value.then_some(pg_sys::NUMERICOID));
+    types.push(pg_sys::TIMESTAMPTZOID);
+    types
+}
+
 /// One row of a pending table, reused from row to row.
 struct PendingRow {
     has_value: bool,
@@ -228,18 +242,8 @@ impl PendingRow {
         }
     }
 
-    /// The types of a pending table's columns.
     fn types(&self, keys: &KeyInterner) -> Vec<pg_sys::Oid> {
-        let mut types: Vec<pg_sys::Oid> = keys.type_oids().collect();
-        types.extend([
-            pg_sys::DATEOID,
-            pg_sys::NUMERICOID,
-            pg_sys::NUMERICOID,
-            pg_sys::INT8OID,
-        ]);
-        types.extend(self.has_value.then_some(pg_sys::NUMERICOID));
-        types.push(pg_sys::TIMESTAMPTZOID);
-        types
+        pending_types(keys.type_oids(), self.has_value)
     }
 
     unsafe fn write(

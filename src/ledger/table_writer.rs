@@ -4,6 +4,7 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 
 use super::registry::relation_name;
+use super::storage_row::StorageRow;
 use crate::error::Failure;
 use crate::versions;
 
@@ -116,6 +117,13 @@ impl TableWriter {
         }
     }
 
+    /// Appends a row that the caller has put together for this table.
+    pub fn push_row(&mut self, row: &mut StorageRow) {
+        let (values, nulls) = row.columns();
+        // SAFETY: rows of days, openings and months have one datum for each column, in order.
+        unsafe { self.push(values, nulls) }
+    }
+
     fn write_batch(&mut self) {
         if self.filled == 0 {
             return;
@@ -193,7 +201,11 @@ impl TableWriter {
     }
 }
 
-unsafe fn has_columns(relation: pg_sys::Relation, types: &[pg_sys::Oid]) -> bool {
+/// Whether a table has columns of exactly these types.
+///
+/// # Safety
+/// `relation` is open.
+pub unsafe fn has_columns(relation: pg_sys::Relation, types: &[pg_sys::Oid]) -> bool {
     // SAFETY: the descriptor of an open table has that many attributes.
     unsafe {
         let descriptor = pgrx::PgTupleDesc::from_pg_unchecked((*relation).rd_att);
@@ -205,7 +217,7 @@ unsafe fn has_columns(relation: pg_sys::Relation, types: &[pg_sys::Oid]) -> bool
     }
 }
 
-fn altered(table: pg_sys::Oid, how: &str) -> Failure {
+pub fn altered(table: pg_sys::Oid, how: &str) -> Failure {
     Failure::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("internal table {} was altered: {how}", relation_name(table)),

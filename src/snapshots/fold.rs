@@ -1,20 +1,28 @@
 //! Folding: pending changes become days and month openings.
 //!
 //! Readers add what is pending to what is stored, so when a fold runs only decides how fast they
-//! are, never what they answer. A fold moves rows from one side to the other in one statement.
+//! are, never what they answer. A fold moves rows from one side to the other in one transaction.
+
+mod days;
+mod deltas;
+mod openings;
+mod taking;
 
 use pgrx::datum::Date;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use std::collections::BTreeSet;
 
+use crate::calendar::Month;
 use crate::error::Failure;
+use crate::ledger::capture::check_interrupts;
 use crate::ledger::registry::{self, Ledger, State};
+use crate::memory::Memory;
 use crate::security;
 use crate::settings;
-
-/// Bytes of a pending row at least, with its header and line pointer: how many blocks may hold a
-/// batch is worked out from it.
-const SMALLEST_ROW: u32 = 80;
+use days::Days;
+use deltas::Sorted;
+use taking::Taking;
 
 #[derive(Default)]
 pub struct Folded {
@@ -28,91 +36,119 @@ pub fn fold(ledger: &Ledger, until: Option<Date>) -> Result<Folded, Failure> {
         return Ok(Folded::default());
     }
     let folded = security::run_as(ledger.owner, || {
-        security::with_maintenance_memory(|| {
-            let opened = open_months(ledger, until)?;
-            let folded = security::by_index(|| fold_blocks(ledger, until, &opened))?;
-            fill_openings(ledger, opened)?;
-            Ok::<_, Failure>(folded)
-        })
+        let snapshot = ActiveSnapshot::take();
+        let stored = months(ledger)?;
+        let taking = Taking::open(ledger, until.map(|until| until.to_pg_epoch_days()))?;
+        drop(snapshot);
+        let (folded, months) = move_pending(ledger, taking, &stored)?;
+        let new = months.into_iter().filter(|month| !stored.contains(month));
+        security::with_maintenance_memory(|| fill_openings(ledger, new))?;
+        Ok::<_, Failure>(folded)
     })?;
     registry::record_fold(ledger.oid, folded.deltas)?;
     Ok(folded)
 }
 
-/// Opens the months that nothing was folded into yet, for [`fill_openings`] to complete.
-fn open_months(ledger: &Ledger, until: Option<Date>) -> Result<Vec<Date>, Failure> {
-    let open = ledger
+/// The open months, in their order.
+fn months(ledger: &Ledger) -> Result<Vec<Month>, Failure> {
+    let query = ledger
         .template()
-        .fill(include_str!("../../sql/ledger/open_months.sql"));
-    Spi::connect_mut(|client| {
+        .fill("SELECT m.month FROM {months} m ORDER BY m.month");
+    Spi::connect(|client| {
         let mut months = Vec::new();
-        for row in client.update(&open, None, &[until.into()])? {
-            months.extend(row.get::<Date>(1)?);
+        for row in client.select(&query, None, &[])? {
+            months.extend(row.get::<Date>(1)?.map(month_of));
         }
         Ok(months)
     })
 }
 
-/// New months begin with the balances that the month before them ends with. Once everything is
-/// folded that takes one pass for each; delta by delta it would take one row for each of them.
-fn fill_openings(ledger: &Ledger, mut months: Vec<Date>) -> Result<(), Failure> {
-    months.sort_unstable_by_key(Date::to_pg_epoch_days);
-    let fill = ledger
-        .template()
-        .fill(include_str!("../../sql/ledger/fill_opening.sql"));
+fn month_of(day: Date) -> Month {
+    Month::of_day(day.to_pg_epoch_days()).0
+}
+
+/// Opens months that nothing was folded into yet. They begin with the balances that the month
+/// before them ends with. Once everything is folded that takes one pass for each; delta by delta
+/// it would take one row for each of them.
+fn fill_openings(ledger: &Ledger, months: impl Iterator<Item = Month>) -> Result<(), Failure> {
+    let template = ledger.template();
+    let open = template.fill("INSERT INTO {months} (month) VALUES ($1)");
+    let fill = template.fill(include_str!("../../sql/ledger/fill_opening.sql"));
     Spi::connect_mut(|client| {
         for month in months {
+            // SAFETY: the first of a month that a stored day lies in.
+            let month = unsafe { Date::from_pg_epoch_days(month.first_day()) };
+            client.update(&open, None, &[month.into()])?;
             client.update(&fill, None, &[month.into()])?;
         }
         Ok(())
     })
 }
 
-fn fold_blocks(ledger: &Ledger, until: Option<Date>, opened: &[Date]) -> Result<Folded, Failure> {
-    let blocks = block_count(ledger.pending);
-    let rows_per_block = pg_sys::BLCKSZ / SMALLEST_ROW;
-    let step = (settings::FOLD_BATCH.get() as u32 / rows_per_block).max(1);
-    let statement = ledger
-        .template()
-        .fill(include_str!("../../sql/ledger/fold.sql"));
-    let mut folded = Folded::default();
-    let mut first = 0;
-    while first < blocks {
-        let next = first.saturating_add(step);
-        let (deltas, snapshots) = Spi::connect_mut(|client| {
-            let result = client.update(
-                &statement,
-                None,
-                &[
-                    tid(first).into(),
-                    tid(next).into(),
-                    until.into(),
-                    opened.to_vec().into(),
-                ],
-            )?;
-            result.first().get_two::<i64, i64>()
+/// Moves pending rows to days, and to the openings of the months that are stored. Returns the
+/// months of what was moved as well.
+fn move_pending(
+    ledger: &Ledger,
+    mut taking: Taking,
+    stored: &[Month],
+) -> Result<(Folded, BTreeSet<Month>), Failure> {
+    let mut snapshots = 0;
+    let mut months = BTreeSet::new();
+    while !taking.is_done {
+        let memory = Memory::new(c"inventory_perf fold");
+        memory.within(|| {
+            let deltas = taking.take(settings::FOLD_BATCH.get().into()).sort();
+            let snapshot = ActiveSnapshot::take();
+            snapshots += add_to_days(ledger, &deltas, &mut months)?;
+            openings::carry(ledger, &deltas, stored)?;
+            drop(snapshot);
+            Ok::<_, Failure>(())
         })?;
-        folded.deltas += deltas.unwrap_or(0);
-        folded.snapshots += snapshots.unwrap_or(0);
-        first = next;
     }
-    Ok(folded)
+    let deltas = taking.rows;
+    taking.finish();
+    Ok((Folded { deltas, snapshots }, months))
 }
 
-/// The place before the first row of a block.
-fn tid(block: u32) -> pg_sys::ItemPointerData {
-    let mut tid = pg_sys::ItemPointerData::default();
-    pgrx::itemptr::item_pointer_set_all(&mut tid, block, 0);
-    tid
+fn add_to_days(
+    ledger: &Ledger,
+    deltas: &Sorted,
+    months: &mut BTreeSet<Month>,
+) -> Result<i64, Failure> {
+    let mut days = Days::open(ledger, &deltas.keys)?;
+    let memory = Memory::new(c"inventory_perf days");
+    deltas.for_each_run(|month, key, run| {
+        check_interrupts();
+        months.insert(month);
+        // SAFETY: the key's datums live as long as the deltas; nothing of a run is kept.
+        unsafe {
+            memory.within(|| days.add(month, deltas.keys.datums(key), run));
+            memory.reset();
+        }
+    });
+    Ok(days.finish() as i64)
 }
 
-fn block_count(table: pg_sys::Oid) -> u32 {
-    // SAFETY: the number of blocks is read while the table is open.
-    unsafe {
-        let relation = pg_sys::table_open(table, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
-        let blocks =
-            pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM);
-        pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
-        blocks
+/// A snapshot that sees what the transaction has done, and others have committed as far as the
+/// isolation level lets it. It is the active one until it is dropped, or an error ends it.
+struct ActiveSnapshot;
+
+impl ActiveSnapshot {
+    fn take() -> Self {
+        // SAFETY: as the executor does before each statement of a function.
+        unsafe {
+            pg_sys::CommandCounterIncrement();
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        Self
+    }
+}
+
+impl Drop for ActiveSnapshot {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: pops what take() pushed.
+            unsafe { pg_sys::PopActiveSnapshot() }
+        }
     }
 }

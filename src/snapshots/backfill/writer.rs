@@ -3,12 +3,12 @@
 use pgrx::pg_sys;
 
 use crate::calendar::Month;
-use crate::decimal::EncodedNumeric;
 use crate::error::Failure;
 use crate::ledger::capture::check_interrupts;
 use crate::ledger::keys::KeyInterner;
-use crate::ledger::legs::{Movement, numeric_datum};
+use crate::ledger::legs::Movement;
 use crate::ledger::registry::Ledger;
+use crate::ledger::storage_row::{self, StorageRow};
 use crate::ledger::table_writer::TableWriter;
 use crate::sum::Sum;
 
@@ -33,37 +33,25 @@ pub struct StorageWriter<'a> {
     key: Option<u32>,
     month_quantity: Sum,
     month_value: Sum,
-    row: Row,
+    row: StorageRow,
 }
 
 impl<'a> StorageWriter<'a> {
     pub fn open(ledger: &Ledger, has_value: bool, keys: &'a KeyInterner) -> Result<Self, Failure> {
-        const DATE: pg_sys::Oid = pg_sys::DATEOID;
-        const NUMERIC: pg_sys::Oid = pg_sys::NUMERICOID;
-        let types = |measures: &[pg_sys::Oid], values: usize| {
-            let mut types: Vec<pg_sys::Oid> = keys.type_oids().collect();
-            types.extend_from_slice(measures);
-            types.extend(std::iter::repeat_n(
-                NUMERIC,
-                if has_value { values } else { 0 },
-            ));
-            types.push(pg_sys::INT8OID);
-            types
-        };
-        let days = types(&[DATE, DATE, NUMERIC, NUMERIC, NUMERIC], 2);
-        let openings = types(&[DATE, NUMERIC, NUMERIC], 1);
+        let days = storage_row::day_types(keys, has_value);
+        let openings = storage_row::opening_types(keys, has_value);
         Ok(Self {
             keys,
             has_value,
             days: TableWriter::open(ledger.days, &days, true)?,
             openings: TableWriter::open(ledger.openings, &openings, true)?,
-            months: TableWriter::open(ledger.months, &[DATE], true)?,
+            months: TableWriter::open(ledger.months, &[pg_sys::DATEOID], true)?,
             balances: vec![Balance::default(); keys.len()],
             month: None,
             key: None,
             month_quantity: Sum::default(),
             month_value: Sum::default(),
-            row: Row::default(),
+            row: StorageRow::default(),
         })
     }
 
@@ -98,7 +86,7 @@ impl<'a> StorageWriter<'a> {
             row.sum(self.month_value);
         }
         row.count(movement.move_count);
-        row.write(&mut self.days);
+        self.days.push_row(row);
     }
 
     fn open_month(&mut self, month: Month) {
@@ -108,7 +96,7 @@ impl<'a> StorageWriter<'a> {
         let row = &mut self.row;
         row.begin(&[]);
         row.day(month.first_day());
-        row.write(&mut self.months);
+        self.months.push_row(row);
         for (key, balance) in self.balances.iter().enumerate() {
             if balance.move_count == 0 {
                 continue;
@@ -121,7 +109,7 @@ impl<'a> StorageWriter<'a> {
                 row.sum(balance.value);
             }
             row.count(balance.move_count);
-            row.write(&mut self.openings);
+            self.openings.push_row(row);
         }
     }
 
@@ -130,47 +118,5 @@ impl<'a> StorageWriter<'a> {
         self.months.finish();
         self.openings.finish();
         self.days.finish();
-    }
-}
-
-/// One row that is put together column by column.
-#[derive(Default)]
-struct Row {
-    values: Vec<pg_sys::Datum>,
-    nulls: Vec<bool>,
-    /// What the datums of sums point to. As long as it does not grow, they stay good.
-    sums: Vec<EncodedNumeric>,
-}
-
-/// Sums that a row has at most: in, out, of the month, and two of the value.
-const MAX_SUMS: usize = 5;
-
-impl Row {
-    fn begin(&mut self, keys: &[pg_sys::Datum]) {
-        self.values.clear();
-        self.values.extend_from_slice(keys);
-        self.sums.clear();
-        self.sums.reserve(MAX_SUMS);
-    }
-
-    fn day(&mut self, day: i32) {
-        self.values.push(pg_sys::Datum::from(day));
-    }
-
-    fn count(&mut self, count: i64) {
-        self.values.push(pg_sys::Datum::from(count));
-    }
-
-    fn sum(&mut self, sum: Sum) {
-        debug_assert!(self.sums.len() < MAX_SUMS);
-        self.sums.push(sum.to_numeric());
-        self.values.extend(self.sums.last().map(numeric_datum));
-    }
-
-    fn write(&mut self, writer: &mut TableWriter) {
-        self.nulls.clear();
-        self.nulls.resize(self.values.len(), false);
-        // SAFETY: the callers push one datum for each column of the table, in order.
-        unsafe { writer.push(&mut self.values, &mut self.nulls) }
     }
 }
