@@ -39,13 +39,19 @@ fn populate_ledger(
     TableIterator::new(populated.or_raise())
 }
 
-/// Folds a ledger if anything is pending, as the worker does. Returns how many deltas there were.
-pub fn fold_pending(ledger: pg_sys::Oid) -> Result<i64, Failure> {
+/// What was folded out of which table.
+pub struct Pending {
+    pub table: String,
+    pub deltas: i64,
+}
+
+/// Folds a ledger if anything is pending, as the worker does.
+pub fn fold_pending(ledger: pg_sys::Oid) -> Result<Option<Pending>, Failure> {
     let Some(ledger) = registry::find(ledger)? else {
-        return Ok(0);
+        return Ok(None);
     };
     if ledger.state == registry::State::AwaitingBackfill {
-        return Ok(0);
+        return Ok(None);
     }
     security::with_safe_path(|| {
         let query = ledger
@@ -60,8 +66,13 @@ pub fn fold_pending(ledger: pg_sys::Oid) -> Result<i64, Failure> {
             })
         })?;
         match is_pending {
-            Some(true) => populate(&ledger, None).map(|(_, deltas, ..)| deltas),
-            _ => Ok(0),
+            Some(true) => populate(&ledger, None).map(|(_, deltas, ..)| {
+                Some(Pending {
+                    table: registry::relation_name(ledger.pending),
+                    deltas,
+                })
+            }),
+            _ => Ok(None),
         }
     })
 }

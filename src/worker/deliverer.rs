@@ -137,7 +137,7 @@ impl Deliverer {
             self.look_for_ledgers()?;
         }
         if !delivered.is_full {
-            self.vacuum.run_if_due()?;
+            self.vacuum.run_if_due("inventory_perf.cache_outbox")?;
         }
         Ok(delivered.is_full)
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
 use super::process;
+use super::vacuum::Vacuum;
 use crate::error::Failure;
 use crate::ledger::registry;
 use crate::settings;
@@ -24,6 +25,7 @@ pub fn main(database: pg_sys::Oid) {
         process::finish();
     }
     let mut waiting = HashMap::new();
+    let mut vacuums = HashMap::new();
     loop {
         let Some(interval) = settings::fold_interval() else {
             process::finish_with(&slot.folder, Outcome::NotNeeded);
@@ -37,7 +39,7 @@ pub fn main(database: pg_sys::Oid) {
             Ok(ledgers) => {
                 for ledger in ledgers {
                     make_room(slot);
-                    fold(slot, ledger, &mut waiting, interval);
+                    fold(slot, ledger, &mut waiting, &mut vacuums, interval);
                 }
             }
             Err(failure) => process::report(slot, failure),
@@ -76,6 +78,7 @@ fn fold(
     slot: &Slot,
     ledger: pg_sys::Oid,
     waiting: &mut HashMap<pg_sys::Oid, Failing>,
+    vacuums: &mut HashMap<pg_sys::Oid, Vacuum>,
     interval: Duration,
 ) {
     if waiting
@@ -85,15 +88,22 @@ fn fold(
         return;
     }
     let name = format!("folding ledger {}", ledger.to_u32());
-    match process::transaction(&name, || populate::fold_pending(ledger)) {
-        Ok(folded) => {
-            waiting.remove(&ledger);
-            if folded > 0 {
+    let folded =
+        process::transaction(&name, || populate::fold_pending(ledger)).and_then(|folded| {
+            if let Some(pending) = folded.filter(|pending| pending.deltas > 0) {
                 slot.activity.folds.fetch_add(1, Ordering::Relaxed);
                 slot.activity
                     .last_fold
                     .store(shared_memory::now(), Ordering::Relaxed);
+                let vacuum = vacuums.entry(ledger).or_default();
+                vacuum.count(pending.deltas as u64);
+                vacuum.run_if_due(&pending.table)?;
             }
+            Ok(())
+        });
+    match folded {
+        Ok(()) => {
+            waiting.remove(&ledger);
         }
         Err(failure) => {
             // a ledger that was detached or dropped meanwhile is none any more
@@ -102,6 +112,7 @@ fn fold(
                 Ok(ledgers) if !ledgers.contains(&ledger)
             ) {
                 waiting.remove(&ledger);
+                vacuums.remove(&ledger);
                 return;
             }
             process::report(slot, failure);

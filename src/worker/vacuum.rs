@@ -1,12 +1,12 @@
-//! Vacuuming the outbox.
+//! Vacuuming the outbox, and the pending tables of ledgers.
 //!
-//! Every row of it is dead a moment after it was written, and everybody who looks for rows passes
-//! the dead ones. Autovacuum comes once a minute, when there may be 100,000; so the worker, which
-//! knows how many it has deleted, does it itself.
+//! Every row of them is dead a moment after it was written, and everybody who looks for rows passes
+//! the dead ones. Autovacuum comes once a minute, when there may be 100,000; so the workers, which
+//! know how many they have deleted, do it themselves.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -18,18 +18,10 @@ const ROWS: u64 = 20_000;
 /// And not more often than this: rows that a long transaction still sees cannot be removed.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+#[derive(Default)]
 pub struct Vacuum {
     deleted: u64,
-    last: Instant,
-}
-
-impl Default for Vacuum {
-    fn default() -> Self {
-        Self {
-            deleted: 0,
-            last: Instant::now(),
-        }
-    }
+    last: Option<Instant>,
 }
 
 impl Vacuum {
@@ -37,12 +29,17 @@ impl Vacuum {
         self.deleted += deleted;
     }
 
-    pub fn run_if_due(&mut self) -> Result<(), Failure> {
-        if self.deleted < ROWS || self.last.elapsed() < INTERVAL {
+    pub fn run_if_due(&mut self, table: &str) -> Result<(), Failure> {
+        let is_recent = self.last.is_some_and(|last| last.elapsed() < INTERVAL);
+        if self.deleted < ROWS || is_recent {
             return Ok(());
         }
-        *self = Self::default();
-        vacuum(c"VACUUM (SKIP_LOCKED, INDEX_CLEANUP ON) inventory_perf.cache_outbox")
+        *self = Self {
+            deleted: 0,
+            last: Some(Instant::now()),
+        };
+        let command = format!("VACUUM (SKIP_LOCKED, INDEX_CLEANUP ON) {table}");
+        vacuum(&CString::new(command).unwrap_or_default())
     }
 }
 
