@@ -113,12 +113,11 @@ fn ten_thousand_statements_are_a_matter_of_seconds_and_little_memory() {
     let indexes: i64 = client.ask(
         "SELECT count(*) FROM inventory_perf.advise_indexes((
              SELECT array_agg(format('SELECT name FROM items WHERE product = %s AND zone > %s ORDER BY id', n, n % 50))
-             FROM generate_series(1, 10000) n), time_limit => '5 s')",
+             FROM generate_series(1, 10000) n), time_limit => '30 s')",
     );
     let (seconds, megabytes) = (started.elapsed().as_secs_f64(), (memory() - before) / 1024);
     println!("{indexes} indexes in {seconds:.1} s, {megabytes} MiB more");
     assert!((1..=3).contains(&indexes), "{indexes}");
     assert!(megabytes < 500, "{megabytes} MiB");
-    // Reading the workload and planning it once is not part of the limit.
     assert!(seconds < 60.0, "{seconds} s");
 }

@@ -7,16 +7,18 @@ use common::{Ask, Cluster};
 use postgres::Client;
 
 const TABLE: &str = "
-    CREATE TABLE parts (id integer PRIMARY KEY, price integer NOT NULL, code text NOT NULL, note text NOT NULL);
+    CREATE TABLE parts (
+        id integer PRIMARY KEY, price integer NOT NULL, code text NOT NULL, state text NOT NULL, note text NOT NULL);
     INSERT INTO parts
-    SELECT n, n * 7919::bigint % 100003, 'C' || n * 104729::bigint % 100003, md5(n::text)
+    SELECT n, n * 7919::bigint % 100003, 'C' || n * 104729::bigint % 100003,
+        CASE WHEN n % 5000 = 0 THEN 'lost' WHEN n % 2 = 0 THEN 'done' ELSE 'open' END, repeat(md5(n::text), 8)
     FROM generate_series(1, 60000) n;
     ANALYZE parts;
     CREATE ROLE reader;
     GRANT SELECT ON parts TO reader";
 
-/// By the statistics, ranges of this column have many rows: no index helps.
-const RANGE: &str = "SELECT * FROM parts WHERE price > $1";
+/// By the statistics, this leaves half of the rows: no index helps.
+const STATE: &str = "SELECT * FROM parts WHERE state = $1";
 
 /// The columns of what is advised for a statement.
 fn advised(client: &mut Client, statement: &str) -> Vec<String> {
@@ -53,23 +55,29 @@ fn constants_that_were_seen_are_typical() {
         .set("pg_qualstats.sample_rate", "1")
         .start();
     let mut client = parts(&cluster, Some("\"Seen \"\"quals\"\"\""));
-    assert_eq!(advised(&mut client, RANGE), [""; 0]);
+    assert_eq!(advised(&mut client, STATE), [""; 0]);
 
-    // Other comparisons of the column, a list, a sign and a text that is cut off say nothing of it.
+    // Other comparisons, other columns and a text that is cut off say nothing of it.
     let long = "x".repeat(200);
     client.run(&format!(
-        "SELECT FROM parts WHERE price < 100000;
+        "SELECT FROM parts WHERE state <> 'lost';
+         SELECT FROM parts WHERE state LIKE 'lost';
+         SELECT FROM parts WHERE code = 'lost';
          SELECT FROM parts WHERE price IN (1, 2, 3);
          SELECT FROM parts WHERE price = -5;
-         SELECT FROM parts WHERE code = '{long}'"
+         SELECT FROM parts WHERE state = '{long}'"
     ));
-    assert_eq!(advised(&mut client, RANGE), [""; 0]);
+    assert_eq!(advised(&mut client, STATE), [""; 0]);
 
     for _ in 0..3 {
-        client.run("SELECT FROM parts WHERE price > 99990");
+        client.run("SELECT FROM parts WHERE state = 'lost'");
     }
-    let expected = ["btree (\"price\"): typical values"];
-    assert_eq!(advised(&mut client, RANGE), expected);
+    let found = advised(&mut client, STATE);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("state") && found[0].ends_with(": typical values"),
+        "{found:?}"
+    );
 
     // A list that was seen is one for an array, and does not spoil what else is known.
     let list = advised(&mut client, "SELECT * FROM parts WHERE price = ANY ($1)");
@@ -82,7 +90,7 @@ fn constants_that_were_seen_are_typical() {
 
     // Who may not use the schema has the statistics.
     client.run("SET ROLE reader");
-    assert_eq!(advised(&mut client, RANGE), [""; 0]);
+    assert_eq!(advised(&mut client, STATE), [""; 0]);
     client.run("RESET ROLE");
 
     // What is recorded for a statement of pg_stat_statements is its own.
@@ -94,9 +102,9 @@ fn constants_that_were_seen_are_typical() {
          SELECT \"Seen \"\"quals\"\"\".pg_qualstats_reset()",
     );
     for _ in 0..5 {
-        client.run("SELECT count(*) FROM lots WHERE price > 5");
+        client.run("SELECT max(note) FROM lots WHERE state = 'done'");
     }
-    client.run("SELECT note FROM lots WHERE price > 99990");
+    client.run("SELECT note FROM lots WHERE state = 'lost'");
     let rows = client.rows(
         "SELECT s.query, array_agg(DISTINCT q.constvalue)
          FROM pg_stat_statements s JOIN \"Seen \"\"quals\"\"\".pg_qualstats() q USING (queryid)
@@ -104,12 +112,13 @@ fn constants_that_were_seen_are_typical() {
     );
     assert_eq!(rows.len(), 2, "{rows:?}");
     let recorded = client.rows(
-        "SELECT regexp_replace(create_ddl, '.* USING ', ''), jsonb_path_query_array(queries, '$[*].query')
+        "SELECT jsonb_path_query_array(queries, '$[*].query')::text
          FROM inventory_perf.advise_indexes(relations => ARRAY['lots']::regclass[])",
     );
-    assert_eq!(
-        recorded,
-        ["(\"btree (\"\"price\"\")\",\"[\"\"SELECT note FROM lots WHERE price > $1\"\"]\")"]
+    assert_eq!(recorded.len(), 1, "{recorded:?}");
+    assert!(
+        recorded[0].contains("SELECT note FROM lots") && !recorded[0].contains("max("),
+        "{recorded:?}"
     );
 }
 
@@ -124,8 +133,8 @@ fn what_is_not_sampled_or_not_loaded_does_not_matter() {
         parts(&sampled, Some("public")),
         parts(&plain, Some("public")),
     ] {
-        client.run("SELECT FROM parts WHERE price > 99990");
-        assert_eq!(advised(&mut client, RANGE), [""; 0]);
+        client.run("SELECT FROM parts WHERE state = 'lost'");
+        assert_eq!(advised(&mut client, STATE), [""; 0]);
         let equal = advised(&mut client, "SELECT * FROM parts WHERE price = $1");
         assert_eq!(equal, ["btree (\"price\"): both"]);
     }
