@@ -14,8 +14,12 @@ CREATE TABLE inventory_perf.cache_outbox (
     channels text[] NOT NULL,
     changes jsonb,
     flush boolean NOT NULL,
-    broadened boolean NOT NULL
+    broadened boolean NOT NULL,
+    -- 0, unless the statement says more than a row holds: its rows are numbered from 1.
+    part integer NOT NULL DEFAULT 0
 ) USING heap WITH (
+    -- A page, as what is deleted a moment later is not worth being moved out of line.
+    toast_tuple_target = 8160,
     autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0, autovacuum_vacuum_insert_scale_factor = 1.0,
     autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 1000000,
@@ -30,7 +34,7 @@ ALTER TABLE inventory_perf.cache_outbox
 -- A publication of all tables must not stop the delivery from deleting.
 ALTER TABLE inventory_perf.cache_outbox REPLICA IDENTITY FULL;
 COMMENT ON TABLE inventory_perf.cache_outbox IS
-'internal to inventory_perf: what committed transactions made invalid and is not delivered yet, one row per statement';
+'internal to inventory_perf: what committed transactions made invalid and is not delivered yet, one row per statement, or several of a page each';
 
 CREATE FUNCTION inventory_perf.invalidate_cache() RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'inventory_perf_invalidate';

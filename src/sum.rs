@@ -83,7 +83,12 @@ impl Sum {
     }
 
     pub fn to_numeric(self) -> EncodedNumeric {
-        let unscaled = self.unscaled / POWERS[usize::from(SCALE - self.scale)];
+        let divisor = POWERS[usize::from(SCALE - self.scale)];
+        // Division of 128 bits is slow.
+        let unscaled = match (i64::try_from(self.unscaled), i64::try_from(divisor)) {
+            (Ok(unscaled), Ok(divisor)) => i128::from(unscaled / divisor),
+            _ => self.unscaled / divisor,
+        };
         Decimal {
             unscaled,
             scale: self.scale,

@@ -5,4 +5,4 @@ WHERE o.ctid = ANY (ARRAY(
     SELECT b.ctid FROM inventory_perf.cache_outbox b WHERE b.ctid >= $2
     LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING o.captured_at, o.relation, o.operation, o.keys, o.tags, o.patterns, o.tag_patterns,
-          o.channels, o.changes, o.flush, o.ctid
+          o.channels, o.changes, o.flush, o.ctid, o.part

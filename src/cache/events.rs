@@ -37,6 +37,8 @@ pub struct Row {
     pub operation: Option<String>,
     pub keys: Vec<String>,
     pub tags: Vec<String>,
+    /// Whether other rows name more of the same statement.
+    pub is_part: bool,
     pub channels: Vec<String>,
     pub changes: Option<Value>,
 }
@@ -120,7 +122,7 @@ fn of_row(row: &Row, relation: &Option<String>) -> Vec<Event> {
         .filter(|tag| Some(*tag) != own.as_ref())
         .cloned()
         .collect();
-    let payload = payload(relation, &row.operation, &row.keys, &tags, &row.captured_at);
+    let payload = payload(row, relation, &tags);
     let channels: HashSet<&str> = row
         .channels
         .iter()
@@ -133,14 +135,14 @@ fn of_row(row: &Row, relation: &Option<String>) -> Vec<Event> {
         .collect()
 }
 
-fn payload(
-    relation: &Option<String>,
-    operation: &Option<String>,
-    keys: &[String],
-    tags: &[String],
-    captured_at: &Value,
-) -> String {
-    let is_truncated = keys.len() > NAMES || tags.len() > NAMES;
+fn payload(row: &Row, relation: &Option<String>, tags: &[String]) -> String {
+    let Row {
+        operation,
+        keys,
+        captured_at,
+        ..
+    } = row;
+    let is_truncated = row.is_part || keys.len() > NAMES || tags.len() > NAMES;
     let some = |names: &[String]| names.iter().take(NAMES).cloned().collect::<Vec<_>>();
     let full = json!({
         "relation": relation,
@@ -297,8 +299,17 @@ mod unit {
             operation: Some("INSERT".to_owned()),
             keys: (0..keys).map(|n| format!("stock:{n}")).collect(),
             tags: vec!["t\"1".to_owned()],
+            is_part: false,
             channels: vec!["mine".to_owned(), UPDATE.to_owned()],
             changes: None,
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_rows_says_that_there_is_more() {
+        for is_part in [false, true] {
+            let events = of_row(&Row { is_part, ..row(1) }, &None);
+            assert_eq!(parsed(&events[0].1)["truncated"], is_part);
         }
     }
 

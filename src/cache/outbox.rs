@@ -1,19 +1,22 @@
 //! The outbox: what has become invalid, in the transaction that changed it.
 //!
-//! A row is appended without a query, as this is on the path of every write. Whoever delivers takes
+//! Rows are appended without a query, as this is on the path of every write. Whoever delivers takes
 //! it from there once the transaction has committed.
+
+mod parts;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::cell::RefCell;
 
+use self::parts::Part;
 use super::recent::{Recent, Scope};
-use super::text_array::TextArray;
+use super::text_array::{Piece, TextArray};
 use crate::error::Failure;
 use crate::ledger::table_writer::TableWriter;
 use crate::shared_memory;
 
-/// What one row says. Whatever is set has become invalid, or is to be told.
+/// What one statement says. Whatever is set has become invalid, or is to be told.
 #[derive(Default)]
 pub struct Invalidation {
     /// The table that was written to, or the root of the tree that it belongs to.
@@ -33,7 +36,7 @@ pub struct Invalidation {
     pub broadened: bool,
 }
 
-const COLUMNS: [pg_sys::Oid; 11] = [
+const COLUMNS: [pg_sys::Oid; 12] = [
     pg_sys::TIMESTAMPTZOID,
     pg_sys::OIDOID,
     pg_sys::TEXTOID,
@@ -45,43 +48,52 @@ const COLUMNS: [pg_sys::Oid; 11] = [
     pg_sys::JSONBOID,
     pg_sys::BOOLOID,
     pg_sys::BOOLOID,
+    pg_sys::INT4OID,
 ];
 
 thread_local! {
     static RECENT: RefCell<Recent> = RefCell::default();
 }
 
-/// Appends a row, and has the worker look at it when the transaction has committed.
+/// Appends what is to be said, and has the worker look at it when the transaction has committed.
 pub fn append(invalidation: &Invalidation) -> Result<(), Failure> {
     let outbox = relation()?;
-    let (row, places) = invalidation.to_bytes(outbox);
-    let scope = scope();
-    if RECENT.with_borrow_mut(|recent| recent.is_repeated(scope, &row)) {
-        return Ok(());
-    }
-    let mut values = [pg_sys::Datum::from(0); COLUMNS.len()];
-    let mut nulls = [false; COLUMNS.len()];
-    // SAFETY: reads the clock; the copy lives as long as the current memory context, and each of
-    // its places is where a complete varlena begins, aligned as PostgreSQL aligns arrays.
-    unsafe {
-        values[0] = pg_sys::GetCurrentTimestamp().into();
-        let arrays = pg_sys::palloc(row.len()).cast::<u8>();
-        std::ptr::copy_nonoverlapping(row.as_ptr(), arrays, row.len());
-        for (value, place) in values[3..8].iter_mut().zip(places) {
-            *value = pg_sys::Datum::from(arrays.add(place));
+    // SAFETY: reads the clock.
+    let captured_at = unsafe { pg_sys::GetCurrentTimestamp() };
+    let parts = invalidation.parts();
+    for (position, part) in parts.iter().enumerate() {
+        let (row, places) = invalidation.to_bytes(outbox, part, position == 0);
+        let scope = scope();
+        if parts.len() == 1 && RECENT.with_borrow_mut(|recent| recent.is_repeated(scope, &row)) {
+            return Ok(());
         }
+        let number = if parts.len() == 1 { 0 } else { position + 1 };
+        let mut values = [pg_sys::Datum::from(0); COLUMNS.len()];
+        let mut nulls = [false; COLUMNS.len()];
+        values[0] = captured_at.into();
+        // SAFETY: the copy lives as long as the current memory context, and each of its places is
+        // where a complete varlena begins, aligned as PostgreSQL aligns arrays.
+        unsafe {
+            let arrays = pg_sys::palloc(row.len()).cast::<u8>();
+            std::ptr::copy_nonoverlapping(row.as_ptr(), arrays, row.len());
+            for (value, place) in values[3..8].iter_mut().zip(places) {
+                *value = pg_sys::Datum::from(arrays.add(place));
+            }
+        }
+        nulls[1] = invalidation.relation.is_none();
+        values[1] = invalidation.relation.unwrap_or(pg_sys::InvalidOid).into();
+        nulls[2] = invalidation.operation.is_none();
+        values[2] = invalidation.operation.into_datum().unwrap_or(0.into());
+        let changes = invalidation.changes.clone().filter(|_| position == 0);
+        let changes = changes.map(pgrx::JsonB);
+        nulls[8] = changes.is_none();
+        values[8] = changes.into_datum().unwrap_or(0.into());
+        values[9] = invalidation.flush.into();
+        values[10] = invalidation.broadened.into();
+        values[11] = number.into();
+        // SAFETY: one datum of the right type for each column.
+        unsafe { insert(outbox, &mut values, &mut nulls) }?;
     }
-    nulls[1] = invalidation.relation.is_none();
-    values[1] = invalidation.relation.unwrap_or(pg_sys::InvalidOid).into();
-    nulls[2] = invalidation.operation.is_none();
-    values[2] = invalidation.operation.into_datum().unwrap_or(0.into());
-    let changes = invalidation.changes.clone().map(pgrx::JsonB);
-    nulls[8] = changes.is_none();
-    values[8] = changes.into_datum().unwrap_or(0.into());
-    values[9] = invalidation.flush.into();
-    values[10] = invalidation.broadened.into();
-    // SAFETY: one datum of the right type for each column.
-    unsafe { insert(outbox, &mut values, &mut nulls) }?;
     shared_memory::wake_at_commit();
     Ok(())
 }
@@ -105,19 +117,32 @@ fn scope() -> Scope {
 }
 
 impl Invalidation {
-    /// The five arrays, and where each begins; then whatever else tells one row from another.
-    fn to_bytes(&self, outbox: pg_sys::Oid) -> (Vec<u8>, [usize; 5]) {
-        let mut bytes = Vec::with_capacity(256);
-        let arrays = [
-            &self.keys,
-            &self.tags,
-            &self.patterns,
-            &self.tag_patterns,
-            &self.channels,
-        ];
-        let places = arrays.map(|array| {
+    fn parts(&self) -> Vec<Part> {
+        let changes = self.changes.as_ref().map_or(0, |keys| keys.to_string().len());
+        let others = [&self.patterns, &self.tag_patterns, &self.channels];
+        let others = others.iter().map(|array| array.size()).sum::<usize>();
+        parts::split(&self.keys, &self.tags, others + changes)
+    }
+
+    /// The five arrays of one row, and where each begins; then whatever else tells one row from
+    /// another. Only the first row of several has more than keys and tags.
+    fn to_bytes(&self, outbox: pg_sys::Oid, part: &Part, is_first: bool) -> (Vec<u8>, [usize; 5]) {
+        let mut bytes = Vec::with_capacity(part.keys.bytes.len() + part.tags.bytes.len() + 256);
+        let others = [&self.patterns, &self.tag_patterns, &self.channels];
+        let [patterns, tag_patterns, channels] = others.map(|array| {
+            let piece = if is_first { array.whole() } else { Piece::default() };
+            (array, piece)
+        });
+        let places = [
+            (&self.keys, part.keys.clone()),
+            (&self.tags, part.tags.clone()),
+            patterns,
+            tag_patterns,
+            channels,
+        ]
+        .map(|(array, piece)| {
             let place = bytes.len();
-            array.write(&mut bytes);
+            array.write(&piece, &mut bytes);
             place
         });
         let relation = self.relation.unwrap_or(pg_sys::InvalidOid);

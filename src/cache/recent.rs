@@ -25,10 +25,13 @@ impl Recent {
     /// Says whether this row was said before in this scope, and remembers it.
     pub fn is_repeated(&mut self, scope: Scope, row: &[u8]) -> bool {
         self.enter(scope);
+        if row.len() > SIZE_LIMIT {
+            return false;
+        }
         if self.rows.contains(row) {
             return true;
         }
-        if row.len() <= SIZE_LIMIT && self.rows.len() < ROWS_LIMIT {
+        if self.rows.len() < ROWS_LIMIT {
             self.rows.insert(row.to_vec());
         }
         false

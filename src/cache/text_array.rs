@@ -3,6 +3,7 @@
 //! The text is that of the database's encoding, so it is bytes here.
 
 use hashbrown::HashTable;
+use std::ops::Range;
 
 const TEXT_OID: u32 = 25;
 /// Length, dimensions, data offset, element type; then size and lower bound of the one dimension.
@@ -14,9 +15,16 @@ const EMPTY_HEADER: usize = 16;
 pub struct TextArray {
     /// The elements: each with its length word, padded to four bytes.
     elements: Vec<u8>,
-    /// Where each element begins.
-    places: HashTable<u32>,
+    /// Where each element begins, with its hash.
+    places: HashTable<(u64, u32)>,
     last: Option<u32>,
+}
+
+/// Some elements that follow one another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Piece {
+    pub bytes: Range<usize>,
+    pub count: usize,
 }
 
 impl TextArray {
@@ -33,6 +41,11 @@ impl TextArray {
         self.elements.len()
     }
 
+    /// Makes room for that many more elements to be found.
+    pub fn reserve(&mut self, elements: usize) {
+        self.places.reserve(elements, |(hash, _)| *hash);
+    }
+
     /// Adds an element unless it is there already; says whether it was added.
     pub fn add(&mut self, text: &[u8]) -> bool {
         let Self {
@@ -45,7 +58,10 @@ impl TextArray {
             return false;
         }
         let hash = hash(text);
-        if let Some(place) = places.find(hash, |place| element(elements, *place) == text) {
+        let found = places.find(hash, |(other, place)| {
+            *other == hash && element(elements, *place) == text
+        });
+        if let Some((_, place)) = found {
             *last = Some(*place);
             return false;
         }
@@ -53,14 +69,16 @@ impl TextArray {
         elements.extend_from_slice(&varlena_header(text.len() + 4));
         elements.extend_from_slice(text);
         elements.resize(elements.len().next_multiple_of(4), 0);
-        let elements = &*elements;
-        self.places
-            .insert_unique(hash, place, |place| self::hash(element(elements, *place)));
-        self.last = Some(place);
+        places.insert_unique(hash, (hash, place), |(hash, _)| *hash);
+        *last = Some(place);
         true
     }
 
-    pub fn add_all(&mut self, other: &Self) {
+    pub fn add_all(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
         for text in other.iter() {
             self.add(text);
         }
@@ -74,28 +92,62 @@ impl TextArray {
                 return None;
             }
             let text = element(&self.elements, place as u32);
-            place = (place + 4 + text.len()).next_multiple_of(4);
+            place = end_of(&self.elements, place);
             Some(text)
         })
     }
 
-    /// Appends the array as a complete varlena. Its length is a multiple of four.
-    pub fn write(&self, varlena: &mut Vec<u8>) {
-        let size = if self.is_empty() {
+    /// All elements.
+    pub fn whole(&self) -> Piece {
+        Piece {
+            bytes: 0..self.elements.len(),
+            count: self.len(),
+        }
+    }
+
+    /// As many elements from this byte on, where one begins, as take no more than `room` bytes.
+    pub fn piece(&self, begin: usize, room: usize) -> Piece {
+        let mut piece = Piece {
+            bytes: begin..begin,
+            count: 0,
+        };
+        while piece.bytes.end < self.elements.len() {
+            let end = end_of(&self.elements, piece.bytes.end);
+            if end - begin > room {
+                break;
+            }
+            piece.bytes.end = end;
+            piece.count += 1;
+        }
+        piece
+    }
+
+    /// The element at this byte.
+    pub fn one(&self, begin: usize) -> Piece {
+        Piece {
+            bytes: begin..end_of(&self.elements, begin),
+            count: 1,
+        }
+    }
+
+    /// Appends an array of these elements as a complete varlena. Its length is a multiple of four.
+    pub fn write(&self, piece: &Piece, varlena: &mut Vec<u8>) {
+        let elements = &self.elements[piece.bytes.clone()];
+        let size = if piece.count == 0 {
             EMPTY_HEADER
         } else {
-            HEADER + self.elements.len()
+            HEADER + elements.len()
         };
         varlena.extend_from_slice(&varlena_header(size));
-        let has_dimension = i32::from(!self.is_empty());
+        let has_dimension = i32::from(piece.count > 0);
         varlena.extend_from_slice(&has_dimension.to_ne_bytes());
         // No NULL bitmap.
         varlena.extend_from_slice(&0_i32.to_ne_bytes());
         varlena.extend_from_slice(&TEXT_OID.to_ne_bytes());
-        if !self.is_empty() {
-            varlena.extend_from_slice(&(self.len() as i32).to_ne_bytes());
+        if piece.count > 0 {
+            varlena.extend_from_slice(&(piece.count as i32).to_ne_bytes());
             varlena.extend_from_slice(&1_i32.to_ne_bytes());
-            varlena.extend_from_slice(&self.elements);
+            varlena.extend_from_slice(elements);
         }
     }
 }
@@ -133,6 +185,11 @@ fn element(elements: &[u8], place: u32) -> &[u8] {
     &rest[..size as usize - 4]
 }
 
+/// Where the next element begins.
+fn end_of(elements: &[u8], place: usize) -> usize {
+    (place + 4 + element(elements, place as u32).len()).next_multiple_of(4)
+}
+
 /// Eight bytes at a time, each folded in by a wide multiplication.
 fn hash(text: &[u8]) -> u64 {
     const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15;
@@ -141,11 +198,15 @@ fn hash(text: &[u8]) -> u64 {
         (product as u64) ^ ((product >> 64) as u64)
     };
     let mut hash = 0x517c_c1b7_2722_0a95 ^ text.len() as u64;
-    for chunk in text.chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hash = fold(hash, u64::from_ne_bytes(word));
+    let (words, rest) = text.as_chunks::<8>();
+    for word in words {
+        hash = fold(hash, u64::from_ne_bytes(*word));
     }
+    // One by one: a copy of unknown length is a call.
+    let rest = rest
+        .iter()
+        .fold(0, |word, byte| word << 8 | u64::from(*byte));
+    hash = fold(hash, rest);
     fold(hash, 0xa076_1d64_78bd_642f)
 }
 
@@ -185,7 +246,7 @@ mod unit {
     fn the_bytes_are_those_of_an_array() {
         let array: TextArray = ["abcde"].into_iter().collect();
         let mut bytes = Vec::new();
-        array.write(&mut bytes);
+        array.write(&array.whole(), &mut bytes);
         assert_eq!(bytes.len(), 24 + 12);
         assert_eq!(bytes[..4], varlena_header(36));
         assert_eq!(bytes[24..28], varlena_header(9));
@@ -193,9 +254,26 @@ mod unit {
     }
 
     #[test]
+    fn pieces_follow_one_another_and_are_arrays_themselves() {
+        let array: TextArray = ["a", "bc", "defgh"].into_iter().collect();
+        assert_eq!(array.piece(0, 7).count, 0);
+        let first = array.piece(0, 27);
+        assert_eq!((first.count, first.bytes.clone()), (2, 0..16));
+        let second = array.piece(first.bytes.end, 12);
+        assert_eq!((second.count, second.bytes.clone()), (1, 16..28));
+        assert_eq!(array.piece(28, 100).count, 0);
+        let mut bytes = Vec::new();
+        array.write(&first, &mut bytes);
+        let mut expected = Vec::new();
+        let alone: TextArray = ["a", "bc"].into_iter().collect();
+        alone.write(&alone.whole(), &mut expected);
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
     fn an_empty_array_has_no_dimension() {
         let mut bytes = Vec::new();
-        TextArray::default().write(&mut bytes);
+        TextArray::default().write(&Piece::default(), &mut bytes);
         assert_eq!(bytes.len(), 16);
         assert_eq!(bytes[4..8], [0; 4]);
     }

@@ -138,7 +138,7 @@ unsafe fn changed(trigger: &pg_sys::TriggerData, plan: &Plan) -> Result<(), Fail
         }
     }
     if rows.any {
-        append(trigger, plan, operation, &rows.collected)
+        append(trigger, plan, operation, rows.collected)
     } else {
         Ok(())
     }
@@ -148,7 +148,7 @@ fn append(
     trigger: &pg_sys::TriggerData,
     plan: &Plan,
     operation: Operation,
-    collected: &Collected,
+    collected: Collected,
 ) -> Result<(), Failure> {
     let sorted = collected.sort(plan.templates.iter().map(|template| Everything {
         target: template.target,
@@ -220,6 +220,8 @@ impl Rows<'_> {
         // SAFETY: as the caller promises.
         unsafe {
             let mut reader = Reader::open(trigger, table);
+            let rows = pg_sys::tuplestore_tuple_count(table);
+            self.collected.reserve(rows.max(0) as usize);
             while (!self.any || self.collected.is_any_open()) && reader.next() {
                 self.row(reader.slot);
             }

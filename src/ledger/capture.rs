@@ -23,6 +23,9 @@ use plan::Plan;
 /// Key columns that a ledger has at most: an index holds them and the day.
 pub const MAX_KEYS: usize = pg_sys::INDEX_MAX_KEYS as usize - 1;
 
+/// Rows of a statement that memory is reserved for before their keys are known.
+const MOST_EXPECTED_KEYS: i64 = 10_000;
+
 /// Legs collected before they are written, when a whole table is captured.
 const WHOLE_TABLE_BATCH: usize = 500_000;
 
@@ -79,6 +82,8 @@ unsafe fn capture_statement(
                 pg_sys::tuplestore_alloc_read_pointer(rows, pg_sys::EXEC_FLAG_REWIND as i32);
             pg_sys::tuplestore_select_read_pointer(rows, position);
             pg_sys::tuplestore_rescan(rows);
+            let count = pg_sys::tuplestore_tuple_count(rows).clamp(0, MOST_EXPECTED_KEYS);
+            legs.reserve(count as usize);
             let slot = pg_sys::MakeSingleTupleTableSlot(
                 (*trigger.tg_relation).rd_att,
                 &raw const pg_sys::TTSOpsMinimalTuple,
@@ -254,7 +259,11 @@ impl PendingRow {
     ) {
         let in_quantity = movement.in_quantity.to_numeric();
         let out_quantity = movement.out_quantity.to_numeric();
-        let value_change = movement.value_change.to_numeric();
+        let value_change = if self.has_value {
+            movement.value_change.to_numeric()
+        } else {
+            self.zero
+        };
         // SAFETY: the encoded numerics live until the row is copied; the caller promises the rest.
         unsafe {
             self.push(

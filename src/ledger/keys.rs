@@ -196,6 +196,14 @@ impl KeyInterner {
         }
     }
 
+    /// Makes room for that many more keys.
+    pub fn reserve(&mut self, keys: usize) {
+        self.datums.reserve(keys * self.types.len());
+        self.hashes.reserve(keys);
+        let hashes = &self.hashes;
+        self.numbers.reserve(keys, |number| hashes[*number as usize]);
+    }
+
     pub fn type_oids(&self) -> impl Iterator<Item = pg_sys::Oid> {
         self.types.iter().map(|key_type| key_type.type_oid)
     }
@@ -255,27 +263,28 @@ impl KeyInterner {
     /// only be read afterwards.
     pub fn rank(&mut self) -> Vec<u32> {
         let width = self.types.len();
-        let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        let sortable =
-            |key: u32| -> &[pg_sys::Datum] { &self.datums[key as usize * width..][..width] };
-        order.sort_unstable_by(|left, right| {
-            for (index, key_type) in self.types.iter().enumerate() {
-                let ordering = match key_type.kind {
-                    Kind::Word => {
-                        let left = sortable(*left)[index].value() as i64;
-                        left.cmp(&(sortable(*right)[index].value() as i64))
-                    }
-                    _ => self.hashes[*left as usize].cmp(&self.hashes[*right as usize]),
-                };
-                if ordering.is_ne() {
-                    return ordering;
-                }
+        let sortable = |key: u32, column: usize| match self.types.get(column) {
+            Some(key_type) if matches!(key_type.kind, Kind::Word) => {
+                self.datums[key as usize * width + column].value() as i64
             }
-            std::cmp::Ordering::Equal
+            Some(_) => self.hashes[key as usize] as i64,
+            None => 0,
+        };
+        // The first columns tell most keys apart.
+        let mut order: Vec<([i64; 2], u32)> = (0..self.len() as u32)
+            .map(|key| ([sortable(key, 0), sortable(key, 1)], key))
+            .collect();
+        order.sort_unstable_by(|(left_first, left), (right_first, right)| {
+            left_first.cmp(right_first).then_with(|| {
+                (2..width)
+                    .map(|column| sortable(*left, column).cmp(&sortable(*right, column)))
+                    .find(|ordering| ordering.is_ne())
+                    .unwrap_or(std::cmp::Ordering::Equal)
+            })
         });
         let mut ranks = vec![0; order.len()];
         let mut datums = Vec::with_capacity(self.datums.len());
-        for (rank, key) in order.iter().enumerate() {
+        for (rank, (_, key)) in order.iter().enumerate() {
             ranks[*key as usize] = rank as u32;
             datums.extend_from_slice(self.datums(*key));
         }

@@ -221,6 +221,12 @@ impl LegBuffer {
         }
     }
 
+    /// Makes room for the legs of that many rows.
+    pub fn reserve(&mut self, rows: usize) {
+        self.legs.reserve(rows);
+        self.keys.reserve(rows);
+    }
+
     /// Adds the legs of one row of the mapping view, or with `retract` takes them back. Returns
     /// false for a row that does not count, as a key, its day or its quantity is NULL.
     ///
@@ -363,12 +369,25 @@ impl LegBuffer {
         }
     }
 
-    /// Numbers the keys by their own order, so that what is written is sorted by key.
+    /// Numbers the keys by their own order, and puts the legs in it, so that what is written is
+    /// sorted by key and there is little left to sort.
     pub fn rank_keys(&mut self) {
         let ranks = self.keys.rank();
+        let mut places = vec![0; ranks.len() + 1];
         for leg in &mut self.legs {
             leg.key = ranks[leg.key as usize];
+            places[leg.key as usize + 1] += 1;
         }
+        for key in 1..places.len() {
+            places[key] += places[key - 1];
+        }
+        let mut sorted = self.legs.clone();
+        for leg in &self.legs {
+            let place = &mut places[leg.key as usize];
+            sorted[*place] = *leg;
+            *place += 1;
+        }
+        self.legs = sorted;
     }
 }
 

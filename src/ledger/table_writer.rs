@@ -8,8 +8,9 @@ use super::storage_row::StorageRow;
 use crate::error::Failure;
 use crate::versions;
 
-/// Rows that one heap_multi_insert() takes; as many as COPY collects.
-const BATCH: usize = 1_000;
+/// Rows that one heap_multi_insert() takes: about a page of them. More would need more slots, each
+/// of which costs as much as a row.
+const BATCH: usize = 128;
 
 struct OpenIndex {
     relation: pg_sys::Relation,

@@ -3,6 +3,7 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use pgrx::spi::SpiHeapTupleData;
 use std::collections::HashSet;
 
 use super::Delivered;
@@ -21,6 +22,8 @@ pub struct Batch {
     pub patterns: HashSet<(PatternKind, String)>,
     pub flush: bool,
     pub events: Vec<events::Row>,
+    /// When statements were captured that say more than one row holds.
+    in_parts: Vec<TimestampWithTimeZone>,
 }
 
 /// Takes up to `limit` rows out of the outbox, from a block on.
@@ -35,46 +38,70 @@ pub fn take(limit: i64, first_block: u32) -> Result<Batch, Failure> {
             None,
             &[limit.into(), first.into()],
         )?;
+        let is_full = rows.len() as i64 >= limit;
         for row in rows {
-            let texts = |column| -> Result<Vec<String>, pgrx::spi::Error> {
-                let texts = row.get::<Vec<Option<String>>>(column)?;
-                Ok(texts.unwrap_or_default().into_iter().flatten().collect())
-            };
-            batch.rows += 1;
-            if let Some(place) = row.get::<pg_sys::ItemPointerData>(11)? {
-                // SAFETY: the place of a row, copied out of the result.
-                let block = unsafe { pgrx::itemptr::item_pointer_get_block_number(&place) };
-                batch.last_block = batch.last_block.max(block);
+            batch.last_block = batch.last_block.max(block(&row)?);
+            batch.add(&row, tells)?;
+        }
+        if is_full && !batch.in_parts.is_empty() {
+            let rows = client.update(
+                include_str!("../../../sql/delivery/take_parts.sql"),
+                None,
+                &[batch.in_parts.clone().into()],
+            )?;
+            for row in rows {
+                batch.add(&row, tells)?;
             }
-            let (keys, tags) = (texts(4)?, texts(5)?);
-            for (column, kind) in [(6, PatternKind::Key), (7, PatternKind::Tag)] {
-                let patterns = texts(column)?.into_iter().map(|pattern| (kind, pattern));
-                batch.patterns.extend(patterns);
-            }
-            batch.flush |= row.get::<bool>(10)?.unwrap_or(false);
-            if tells {
-                batch.events.push(events::Row {
-                    captured_at: row
-                        .get::<TimestampWithTimeZone>(1)?
-                        .and_then(|at| serde_json::to_value(at).ok())
-                        .unwrap_or_default(),
-                    relation: row.get::<pg_sys::Oid>(2)?,
-                    operation: row.get::<String>(3)?,
-                    keys: keys.clone(),
-                    tags: tags.clone(),
-                    channels: texts(8)?,
-                    changes: row.get::<pgrx::JsonB>(9)?.map(|changes| changes.0),
-                });
-            }
-            batch.keys.extend(keys);
-            batch.tags.extend(tags);
         }
         Ok::<_, pgrx::spi::Error>(batch)
     })?;
     Ok(batch)
 }
 
+fn block(row: &SpiHeapTupleData) -> Result<u32, pgrx::spi::Error> {
+    let place = row.get::<pg_sys::ItemPointerData>(11)?.unwrap_or_default();
+    // SAFETY: the place of a row, copied out of the result.
+    Ok(unsafe { pgrx::itemptr::item_pointer_get_block_number(&place) })
+}
+
 impl Batch {
+    fn add(&mut self, row: &SpiHeapTupleData, tells: bool) -> Result<(), pgrx::spi::Error> {
+        let texts = |column| -> Result<Vec<String>, pgrx::spi::Error> {
+            let texts = row.get::<Vec<Option<String>>>(column)?;
+            Ok(texts.unwrap_or_default().into_iter().flatten().collect())
+        };
+        self.rows += 1;
+        let (keys, tags) = (texts(4)?, texts(5)?);
+        for (column, kind) in [(6, PatternKind::Key), (7, PatternKind::Tag)] {
+            let patterns = texts(column)?.into_iter().map(|pattern| (kind, pattern));
+            self.patterns.extend(patterns);
+        }
+        self.flush |= row.get::<bool>(10)?.unwrap_or(false);
+        let captured_at = row.get::<TimestampWithTimeZone>(1)?;
+        let part = row.get::<i32>(12)?.unwrap_or_default();
+        if part > 0 {
+            self.in_parts.extend(captured_at);
+        }
+        // Of several rows of a statement the first tells of all.
+        if tells && part <= 1 {
+            self.events.push(events::Row {
+                captured_at: captured_at
+                    .and_then(|at| serde_json::to_value(at).ok())
+                    .unwrap_or_default(),
+                relation: row.get::<pg_sys::Oid>(2)?,
+                operation: row.get::<String>(3)?,
+                keys: keys.clone(),
+                tags: tags.clone(),
+                is_part: part > 0,
+                channels: texts(8)?,
+                changes: row.get::<pgrx::JsonB>(9)?.map(|changes| changes.0),
+            });
+        }
+        self.keys.extend(keys);
+        self.tags.extend(tags);
+        Ok(())
+    }
+
     /// How many keys and tags it names.
     pub fn names(&self) -> usize {
         self.keys.len() + self.tags.len()

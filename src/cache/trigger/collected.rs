@@ -63,6 +63,15 @@ impl Collected {
         self.open > 0
     }
 
+    /// Makes room for the names of that many rows.
+    pub fn reserve(&mut self, rows: usize) {
+        for names in &mut self.templates {
+            if let Names::Some(names) = names {
+                names.reserve(rows.min(self.limit));
+            }
+        }
+    }
+
     pub fn add(&mut self, template: usize, name: &[u8]) {
         if let Names::Some(names) = &mut self.templates[template] {
             names.add(name);
@@ -88,9 +97,9 @@ impl Collected {
     }
 
     /// Sorts the names; `everything` stands for the templates that were broadened.
-    pub fn sort<'a>(&self, everything: impl Iterator<Item = Everything<'a>>) -> Sorted {
+    pub fn sort<'a>(self, everything: impl Iterator<Item = Everything<'a>>) -> Sorted {
         let mut sorted = Sorted::default();
-        for (names, everything) in self.templates.iter().zip(everything) {
+        for (names, everything) in self.templates.into_iter().zip(everything) {
             match (names, everything.target) {
                 (Names::Some(names) | Names::One(names), target) => match target {
                     Target::Key => sorted.keys.add_all(names),
@@ -116,7 +125,7 @@ impl Collected {
 mod unit {
     use super::*;
 
-    fn sort(collected: &Collected, targets: &[Target]) -> Sorted {
+    fn sort(collected: Collected, targets: &[Target]) -> Sorted {
         collected.sort(targets.iter().map(|target| Everything {
             target: *target,
             name: b"*",
@@ -130,7 +139,7 @@ mod unit {
             collected.add(0, name.as_bytes());
         }
         collected.add(1, b"t");
-        let sorted = sort(&collected, &[Target::Key, Target::Tag]);
+        let sorted = sort(collected, &[Target::Key, Target::Tag]);
         assert_eq!((sorted.keys.len(), sorted.tags.len()), (2, 1));
         assert!(!sorted.broadened && sorted.key_patterns.is_empty());
     }
@@ -144,7 +153,7 @@ mod unit {
         }
         collected.add(1, b"t");
         assert!(!collected.is_open(0) && collected.is_open(1) && collected.is_any_open());
-        let sorted = sort(&collected, &[Target::Key, Target::Tag, Target::Channel]);
+        let sorted = sort(collected, &[Target::Key, Target::Tag, Target::Channel]);
         assert!(sorted.broadened && sorted.keys.is_empty());
         assert_eq!((sorted.key_patterns.len(), sorted.tags.len()), (1, 1));
         assert_eq!(sorted.channels.iter().collect::<Vec<_>>(), [b"*"]);
@@ -156,7 +165,7 @@ mod unit {
         collected.add_only(0, b"a");
         assert!(!collected.is_any_open());
         collected.broaden(0);
-        let sorted = sort(&collected, &[Target::Tag]);
+        let sorted = sort(collected, &[Target::Tag]);
         assert_eq!((sorted.tags.len(), sorted.broadened), (1, false));
     }
 

@@ -181,7 +181,9 @@ impl Plan {
             let context = self.expression_context;
             (*context).ecxt_scantuple = slot;
             let per_row = (*context).ecxt_per_tuple_memory;
-            pg_sys::MemoryContextReset(per_row);
+            if !(*per_row).isReset {
+                pg_sys::MemoryContextReset(per_row);
+            }
             if let Some(filter) = self.filter {
                 let mut is_null = false;
                 let counts = evaluate(filter, context, &mut is_null);

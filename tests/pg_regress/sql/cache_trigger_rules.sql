@@ -103,6 +103,25 @@ INSERT INTO t VALUES (1, 'long ' || repeat('x', 600000), 1), (2, 'long ' || repe
 SELECT op, keys, length(tags::text), tagp, wide FROM told;
 RESET inventory_perf.outbox_keys_limit;
 TRUNCATE inventory_perf.cache_outbox;
+-- a statement that says much takes several rows, of which none is moved out of line
+SELECT inventory_perf.invalidate_on_change('t', keys => '{"t:{id}:{b}","b:{b}"}', tags => '{"t:{id}","of:{a}"}', channels => '{t}');
+INSERT INTO t SELECT n, 'a group', n % 10 FROM generate_series(200000, 200999) AS n;
+SELECT part, cardinality(keys) AS keys, cardinality(tags) AS tags, cardinality(channels) AS channels,
+       captured_at = min(captured_at) OVER () AS is_of_the_same, pg_column_size(o.*) < 8192 AS fits
+FROM inventory_perf.cache_outbox AS o ORDER BY part;
+SELECT count(DISTINCT key) FROM inventory_perf.cache_outbox, unnest(keys) AS key;
+SELECT pg_relation_size(reltoastrelid) AS out_of_line FROM pg_class
+WHERE oid = 'inventory_perf.cache_outbox'::regclass;
+TRUNCATE inventory_perf.cache_outbox;
+-- a batch, of a thousand rows, ends with the last of them
+SELECT count(inventory_perf.invalidate_keys('by hand ' || n)) FROM generate_series(1, 998) AS n;
+DELETE FROM t WHERE id BETWEEN 200000 AND 200999;
+SELECT count(inventory_perf.invalidate_keys('later ' || n)) FROM generate_series(1, 10) AS n;
+SELECT count(*) FROM inventory_perf.cache_outbox;
+SELECT inventory_perf.deliver_invalidations(1) >= 1000 AS is_full;
+SELECT count(*) > 0 AS some_are_left, count(*) FILTER (WHERE part <> 0) AS parts
+FROM inventory_perf.cache_outbox;
+TRUNCATE inventory_perf.cache_outbox;
 -- a table that is altered under the triggers
 SELECT inventory_perf.invalidate_on_change('t', keys => '{"t:{id}:{b}"}', tags => '{"of:{a}"}', when_changed => '{b}');
 ALTER TABLE t RENAME b TO "B";
