@@ -118,7 +118,10 @@ fn scope() -> Scope {
 
 impl Invalidation {
     fn parts(&self) -> Vec<Part> {
-        let changes = self.changes.as_ref().map_or(0, |keys| keys.to_string().len());
+        let changes = self
+            .changes
+            .as_ref()
+            .map_or(0, |keys| keys.to_string().len());
         let others = [&self.patterns, &self.tag_patterns, &self.channels];
         let others = others.iter().map(|array| array.size()).sum::<usize>();
         parts::split(&self.keys, &self.tags, others + changes)
@@ -130,7 +133,11 @@ impl Invalidation {
         let mut bytes = Vec::with_capacity(part.keys.bytes.len() + part.tags.bytes.len() + 256);
         let others = [&self.patterns, &self.tag_patterns, &self.channels];
         let [patterns, tag_patterns, channels] = others.map(|array| {
-            let piece = if is_first { array.whole() } else { Piece::default() };
+            let piece = if is_first {
+                array.whole()
+            } else {
+                Piece::default()
+            };
             (array, piece)
         });
         let places = [

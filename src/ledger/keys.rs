@@ -201,7 +201,8 @@ impl KeyInterner {
         self.datums.reserve(keys * self.types.len());
         self.hashes.reserve(keys);
         let hashes = &self.hashes;
-        self.numbers.reserve(keys, |number| hashes[*number as usize]);
+        self.numbers
+            .reserve(keys, |number| hashes[*number as usize]);
     }
 
     pub fn type_oids(&self) -> impl Iterator<Item = pg_sys::Oid> {

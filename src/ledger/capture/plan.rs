@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -24,6 +24,42 @@ thread_local! {
 enum Output {
     Column(i16),
     Expression(*mut pg_sys::ExprState),
+    /// Of one column alone, both passed by value: rows of a statement often have the same time.
+    OfColumn(Remembered),
+}
+
+/// An immutable expression of one column, and what it was last time.
+struct Remembered {
+    state: *mut pg_sys::ExprState,
+    column: usize,
+    last: Cell<Option<(Value, Value)>>,
+}
+
+/// A datum, and whether it is NULL.
+type Value = (pg_sys::Datum, bool);
+
+impl Remembered {
+    /// # Safety
+    /// The slot of the context has its columns worked out up to this one.
+    unsafe fn evaluate(&self, context: *mut pg_sys::ExprContext) -> Value {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let slot = (*context).ecxt_scantuple;
+            let input = (
+                *(*slot).tts_values.add(self.column),
+                *(*slot).tts_isnull.add(self.column),
+            );
+            if let Some((last_input, output)) = self.last.get()
+                && last_input == input
+            {
+                return output;
+            }
+            let mut is_null = false;
+            let datum = evaluate(self.state, context, &mut is_null);
+            self.last.set(Some((input, (datum, is_null))));
+            (datum, is_null)
+        }
+    }
 }
 
 pub struct Plan {
@@ -201,6 +237,9 @@ impl Plan {
                     Output::Expression(state) => {
                         values[index] = evaluate(*state, context, &mut nulls[index]);
                     }
+                    Output::OfColumn(expression) => {
+                        (values[index], nulls[index]) = expression.evaluate(context);
+                    }
                 }
             }
             legs.add_row(&mut values[..count], &mut nulls[..count], retract)
@@ -222,6 +261,11 @@ unsafe fn evaluate(
     unsafe { pg_sys::ExecEvalExprSwitchContext(state, context, is_null) }
 }
 
+fn by_value(type_oid: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up by value.
+    unsafe { pg_sys::get_typbyval(type_oid) }
+}
+
 unsafe fn list_item<T>(list: *mut pg_sys::List, position: i32) -> *mut T {
     // SAFETY: the caller stays below the list's length.
     unsafe { (*(*list).elements.add(position as usize)).ptr_value.cast() }
@@ -231,6 +275,7 @@ unsafe fn list_item<T>(list: *mut pg_sys::List, position: i32) -> *mut T {
 /// columns may stand in another order.
 struct Translation {
     ledger_variable: i32,
+    member: pg_sys::Oid,
     columns: *mut pg_sys::AttrMap,
 }
 
@@ -247,6 +292,7 @@ impl Translation {
             if ledger == member {
                 return Ok(Self {
                     ledger_variable,
+                    member,
                     columns: std::ptr::null_mut(),
                 });
             }
@@ -264,22 +310,43 @@ impl Translation {
             pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
             Ok(Self {
                 ledger_variable,
+                member,
                 columns,
             })
         }
     }
 
     unsafe fn output(&self, node: *mut pg_sys::Node, columns: &mut i32) -> Output {
-        // SAFETY: a node whose tag is T_Var is a Var.
+        // SAFETY: a node's tag says what it is.
         unsafe {
             let translated = self.translate(node);
-            if (*translated).type_ == pg_sys::NodeTag::T_Var {
-                let column = (*translated.cast::<pg_sys::Var>()).varattno;
+            let mut plain = translated;
+            while (*plain).type_ == pg_sys::NodeTag::T_RelabelType {
+                // Another type of the same bytes.
+                plain = (*plain.cast::<pg_sys::RelabelType>()).arg.cast();
+            }
+            if (*plain).type_ == pg_sys::NodeTag::T_Var {
+                let column = (*plain.cast::<pg_sys::Var>()).varattno;
                 *columns = (*columns).max(i32::from(column));
                 return Output::Column(column);
             }
-            Output::Expression(self.prepare(translated, columns))
+            let (state, only) = self.prepare(translated, columns);
+            match only {
+                Some(column) if self.is_by_value(column) && by_value(pg_sys::exprType(node)) => {
+                    Output::OfColumn(Remembered {
+                        state,
+                        column: column as usize - 1,
+                        last: Cell::new(None),
+                    })
+                }
+                _ => Output::Expression(state),
+            }
         }
+    }
+
+    fn is_by_value(&self, column: i16) -> bool {
+        // SAFETY: a catalog look-up by value.
+        by_value(unsafe { pg_sys::get_atttype(self.member, column) })
     }
 
     unsafe fn expression(
@@ -288,24 +355,35 @@ impl Translation {
         columns: &mut i32,
     ) -> *mut pg_sys::ExprState {
         // SAFETY: as the callers'.
-        unsafe { self.prepare(self.translate(node), columns) }
+        unsafe { self.prepare(self.translate(node), columns).0 }
     }
 
-    unsafe fn prepare(&self, node: *mut pg_sys::Node, columns: &mut i32) -> *mut pg_sys::ExprState {
+    /// The expression, and the column that it reads if it reads one alone.
+    unsafe fn prepare(
+        &self,
+        node: *mut pg_sys::Node,
+        columns: &mut i32,
+    ) -> (*mut pg_sys::ExprState, Option<i16>) {
         // SAFETY: planning copies what it changes; the state lives in the current context.
         unsafe {
             let mut used = std::ptr::null_mut();
             pg_sys::pull_varattnos(node, self.ledger_variable as pg_sys::Index, &mut used);
+            let mut read = Vec::new();
             let mut member = -1;
             loop {
                 member = pg_sys::bms_next_member(used, member);
                 if member < 0 {
                     break;
                 }
-                *columns = (*columns).max(member + pg_sys::FirstLowInvalidHeapAttributeNumber);
+                read.push((member + pg_sys::FirstLowInvalidHeapAttributeNumber) as i16);
             }
+            *columns = (*columns).max(read.last().copied().map_or(0, i32::from));
+            let only = match read.as_slice() {
+                [column] if *column > 0 => Some(*column),
+                _ => None,
+            };
             let planned = pg_sys::expression_planner(node.cast());
-            pg_sys::ExecInitExpr(planned, std::ptr::null_mut())
+            (pg_sys::ExecInitExpr(planned, std::ptr::null_mut()), only)
         }
     }
 
