@@ -107,6 +107,11 @@ CREATE UNLOGGED TABLE inventory_perf.cache_state (
     epoch text NOT NULL,
     -- The run of the server that holds the entries.
     run_id text NOT NULL,
+    -- Another one when that server became a primary again.
+    replication_id text NOT NULL,
+    -- Batches of invalidations that it has at least; with the library preloaded, as of the epoch's
+    -- beginning.
+    batches bigint NOT NULL,
     confirmed_at timestamptz NOT NULL,
     -- The start of PostgreSQL that it belongs to: completion counts compare only within one.
     started_at timestamptz NOT NULL

@@ -3,7 +3,7 @@
 CREATE FUNCTION inventory_perf.deliver_invalidations("limit" bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'deliver_invalidations_wrapper';
 COMMENT ON FUNCTION inventory_perf.deliver_invalidations(bigint) IS
-'delivers what committed transactions made invalid: all of it, or about "limit" rows of the outbox; returns how many rows. For where no background worker runs. Errors: 25001 this transaction has written, 08000 Redis does not answer (nothing is lost), 22023 limit not positive, 25006 read only';
+'delivers what committed transactions made invalid: all of it, or about "limit" rows of the outbox; returns how many rows. For where no background worker runs. Errors: 25001 in a transaction block or a transaction that has written, 08000 Redis does not answer (nothing is lost), 22023 limit not positive, 25006 read only';
 REVOKE ALL ON FUNCTION inventory_perf.deliver_invalidations(bigint) FROM PUBLIC;
 
 CREATE FUNCTION inventory_perf.wait_until_delivered(timeout interval DEFAULT '10 s') RETURNS boolean

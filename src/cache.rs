@@ -8,6 +8,7 @@ pub mod events;
 mod functions;
 mod invalidate;
 mod kv;
+mod low_stock;
 pub mod matching;
 pub mod names;
 pub mod outbox;

@@ -46,6 +46,11 @@ impl Failure {
         self.report(PgLogLevel::WARNING);
     }
 
+    /// For the server's log alone.
+    pub fn log(self) {
+        self.report(PgLogLevel::LOG);
+    }
+
     pub fn raise(self) -> ! {
         self.report(PgLogLevel::ERROR);
         unreachable!("an ERROR report does not return")

@@ -69,9 +69,14 @@ extension_sql_file!(
     requires = ["cached_query"]
 );
 extension_sql_file!(
+    "../sql/low_stock.sql",
+    name = "low_stock",
+    requires = ["worker"]
+);
+extension_sql_file!(
     "../sql/advisor.sql",
     name = "advisor",
-    requires = ["worker"]
+    requires = ["low_stock"]
 );
 extension_sql_file!(
     "../sql/event_triggers.sql",

@@ -115,8 +115,12 @@ pub struct Slot {
     pub has_news: AtomicBool,
     /// The launcher should see whether the database has the extension.
     pub probe: AtomicBool,
+    /// A reader met a store that is not the confirmed one.
+    pub is_doubted: AtomicBool,
     /// There are ledgers to fold.
     pub has_ledgers: AtomicBool,
+    /// Batches of invalidations that the store has confirmed since the server started.
+    pub batches: AtomicU64,
     pub deliverer: Process,
     pub folder: Process,
     pub activity: Activity,
@@ -148,7 +152,9 @@ impl Slot {
             database: AtomicU32::new(0),
             has_news: AtomicBool::new(false),
             probe: AtomicBool::new(false),
+            is_doubted: AtomicBool::new(false),
             has_ledgers: AtomicBool::new(false),
+            batches: AtomicU64::new(0),
             deliverer: Process::new(),
             folder: Process::new(),
             activity: Activity {
@@ -186,9 +192,15 @@ impl Slot {
         ] {
             time.store(0, Ordering::Relaxed);
         }
+        self.batches.store(0, Ordering::Relaxed);
         self.breaker.failures.store(0, Ordering::Relaxed);
         self.breaker.probing.store(0, Ordering::Relaxed);
-        for flag in [&self.has_news, &self.probe, &self.has_ledgers] {
+        for flag in [
+            &self.has_news,
+            &self.probe,
+            &self.is_doubted,
+            &self.has_ledgers,
+        ] {
             flag.store(false, Ordering::Relaxed);
         }
     }

@@ -1,148 +1,20 @@
-//! How Redis is reached and who answers: sockets, passwords, users, databases, prefixes, TLS, a
-//! server that hangs, and settings that change under way.
+//! How Redis is reached: sockets, passwords, users, databases, prefixes, a server that hangs or is
+//! full, and settings that change under way.
 
 mod common;
+mod connections;
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Ask, Cluster, Redis, RedisOptions, run};
+use common::{Ask, Proxy, Redis, run};
+use connections::{PASSWORD, Site, get, keep, session};
 use postgres::Client;
 use postgres::error::SqlState;
 use redis::Commands;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-const PASSWORD: &str = "s3cret word";
-
-/// A server that has everything in its configuration file, and one session in it.
-struct Site {
-    cluster: Cluster,
-    database: String,
-    client: Client,
-}
-
-impl Site {
-    fn new(settings: &[(&str, &str)]) -> Self {
-        let options = Cluster::with_test_settings()
-            .set("autovacuum", "off")
-            .set("inventory_perf.redis_timeout", "'2s'")
-            .set("inventory_perf.redis_connect_timeout", "'2s'")
-            .set("inventory_perf.cache_breaker_pause", "'1ms'");
-        let options = settings
-            .iter()
-            .fold(options, |options, (name, value)| options.set(name, value));
-        let cluster = options.start();
-        let database = cluster.database();
-        let client = session(&cluster, &database);
-        Self {
-            cluster,
-            database,
-            client,
-        }
-    }
-
-    /// Changes settings of the running server, and waits until the session has them.
-    fn configure(&mut self, settings: &[(&str, &str)]) {
-        let quoted =
-            |(name, value): &(&str, &str)| (format!("inventory_perf.{name}"), format!("'{value}'"));
-        let lines: Vec<_> = settings.iter().map(quoted).collect();
-        self.cluster.append_settings(&lines);
-        self.client.run("SELECT pg_reload_conf()");
-        for (name, value) in settings {
-            self.wait(name, |client| {
-                client.ask::<String>(&format!("SHOW inventory_perf.{name}")) == *value
-            });
-        }
-    }
-
-    fn wait(&mut self, what: &str, mut is_so: impl FnMut(&mut Client) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is_so(&mut self.client) {
-            assert!(Instant::now() < deadline, "never came: {what}");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Whether Redis can be reached, and why not.
-    fn health(&mut self) -> (bool, String) {
-        let row = self
-            .client
-            .query_one(
-                "SELECT reachable, coalesce(last_error, '') FROM cache_health()",
-                &[],
-            )
-            .expect("cache_health");
-        (row.get(0), row.get(1))
-    }
-
-    /// A failure that says so, that readers do not notice, and that tells no secret.
-    fn cannot(&mut self, words: &str) {
-        let (reachable, error) = self.health();
-        assert!(!reachable && error.contains(words), "{words:?}: {error}");
-        let nothing = "SELECT cache_get('a') IS NULL AND NOT cache_set('a', '1')";
-        assert!(self.client.ask::<bool>(nothing), "{words}");
-        let refusal = self.client.refusal("SELECT deliver_invalidations()");
-        let log = fs::read_to_string(self.cluster.log_file()).expect("the server's log");
-        for told in [format!("{refusal:?}"), error, log] {
-            assert!(!told.contains(PASSWORD), "{told}");
-        }
-    }
-
-    /// Delivers, stores and reads.
-    fn can(&mut self) {
-        self.deliver();
-        keep(&mut self.client, "a", "1");
-        let (reachable, error) = self.health();
-        assert!(reachable, "{error}");
-    }
-
-    fn deliver(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        while let Err(error) = self.client.batch_execute("SELECT deliver_invalidations()") {
-            // the worker may make a new epoch at the same time
-            let is_busy = error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
-            assert!(is_busy && Instant::now() < deadline, "{error:?}");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// A file that the server may read.
-    fn file(&self, name: &str, content: &str) -> String {
-        let path = self.cluster.directory().join(name);
-        fs::write(&path, content).expect("write a file");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("its mode");
-        path.display().to_string()
-    }
-}
-
-fn session(cluster: &Cluster, database: &str) -> Client {
-    let mut client = cluster.connect(database);
-    client.run("LOAD 'inventory_perf'; SET search_path = inventory_perf, public");
-    client
-}
-
-fn keep(client: &mut Client, key: &str, value: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        client.run(&format!("SELECT cache_get('{key}')"));
-        if client.ask(&format!("SELECT cache_set('{key}', '{value}')")) {
-            break;
-        }
-        let health = client.rows("SELECT * FROM cache_health()");
-        assert!(Instant::now() < deadline, "never stored\n{health:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(get(client, key).as_deref(), Some(value));
-}
-
-fn get(client: &mut Client, key: &str) -> Option<String> {
-    client.ask(&format!("SELECT cache_get('{key}')::text"))
-}
 
 #[test]
 fn addresses_of_every_kind_work_and_others_are_refused() {
@@ -200,9 +72,16 @@ fn a_password_comes_from_a_file() {
     let (_, error) = site.health();
     assert!(!error.contains("another"), "{error}");
     let empty = site.file("empty", "\n");
+    let secret = site.file("secret", PASSWORD);
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).expect("its mode");
+    let pipe = site.cluster.directory().join("pipe").display().to_string();
+    run(Command::new("mkfifo").args(["-m", "644", &pipe]));
     for (file, words) in [
-        (empty.as_str(), "it is empty"),
-        ("/nowhere/password", "cannot use file"),
+        (empty.as_str(), "empty\": it is empty"),
+        ("/nowhere/password", "No such file"),
+        (secret.as_str(), "Permission denied"),
+        ("/tmp", "cannot use file \"/tmp\": it is not a regular file"),
+        (pipe.as_str(), "it is not a regular file"),
     ] {
         site.configure(&[("redis_password_file", file)]);
         site.cannot(words);
@@ -235,7 +114,7 @@ fn a_password_comes_from_a_file() {
 }
 
 /// The commands that docs/caching.md says a user of Redis needs.
-const RIGHTS: &str = "+auth +select +info +get +mget +getrange +set +mset +unlink +del +publish \
+const RIGHTS: &str = "+auth +select +info +get +getrange +set +mset +unlink +del +publish \
                       +eval +evalsha +script|load +pttl +pexpire +scan";
 
 #[test]
@@ -295,6 +174,13 @@ fn a_user_of_redis_needs_no_more_than_it_is_told() {
     assert_eq!(get(&mut site.client, "a"), None);
     let error: String = site.client.ask("SELECT last_error FROM cache_health()");
     assert!(error.starts_with("authentication: "), "{error}");
+    // a name alone is not passed over
+    site.configure(&[("redis_password_file", "")]);
+    site.cannot("configuration: inventory_perf.redis_url names the user \"app\" and there is no");
+    let default = redis.url().replace("redis://", "redis://default@");
+    site.configure(&[("redis_url", &default)]);
+    site.can();
+    site.configure(&[("redis_password_file", &file)]);
     // nobody of that name
     let url = redis.url().replace("redis://", "redis://nobody@");
     site.configure(&[("redis_url", &url)]);
@@ -341,7 +227,7 @@ fn databases_share_a_redis_under_names_of_their_own() {
         "p*[{ü}]:b".to_owned(),
     ];
     for (prefix, database, keys) in [("one:", first, "a"), ("p*[{ü}]:", second, "ab")] {
-        for name in ["epoch", "lease", "delivered"] {
+        for name in ["epoch", "lease", "delivered", "batches"] {
             expected.push(format!("{prefix}inventory_perf:{{{database}}}:{name}"));
         }
         for key in keys.chars() {
@@ -372,61 +258,6 @@ fn databases_share_a_redis_under_names_of_their_own() {
     let state =
         other.refusal_code("SET ROLE stranger; SET inventory_perf.redis_key_prefix = 'one:'");
     assert_eq!(state, SqlState::INSUFFICIENT_PRIVILEGE);
-}
-
-#[test]
-fn another_server_is_believed_only_after_it_was_confirmed() {
-    let (first, second) = (Redis::new(), Redis::new());
-    let mut site = Site::new(&[("inventory_perf.redis_url", &format!("'{}'", first.url()))]);
-    site.can();
-    site.configure(&[("redis_url", &second.url())]);
-    assert_eq!(get(&mut site.client, "a"), None);
-    let misses = "SELECT (misses_by_reason ->> 'unconfirmed server')::int FROM cache_stats";
-    assert_eq!(site.client.ask::<i32>(misses), 1);
-    let health = "SELECT reachable, epoch_ok FROM cache_health()";
-    assert_eq!(site.client.rows(health), ["(t,f)"]);
-    site.can();
-    assert_eq!(site.client.rows(health), ["(t,t)"]);
-    assert!(second.connect().exists::<_, bool>("a").expect("ask Redis"));
-
-    // what is left in the first is as old as it is
-    site.configure(&[("redis_url", &first.url())]);
-    assert_eq!(get(&mut site.client, "a"), None);
-    site.client.run("SELECT deliver_invalidations()");
-    assert_eq!(get(&mut site.client, "a"), None);
-    // a restart and a flush are noticed as well
-    for outage in [Redis::restart, |redis: &Redis| {
-        let mut connection = redis.connect();
-        redis::cmd("FLUSHALL").exec(&mut connection).expect("flush");
-    }] {
-        site.can();
-        outage(&first);
-        assert_eq!(get(&mut site.client, "a"), None);
-        site.can();
-    }
-
-    // with the library preloaded the worker sees to it
-    site.cluster.append_settings(&[(
-        "shared_preload_libraries".to_owned(),
-        "'inventory_perf'".to_owned(),
-    )]);
-    site.cluster.restart();
-    site.client = session(&site.cluster, &site.database);
-    site.wait("a worker", |client| client.rows(health) == ["(t,t)"]);
-    keep(&mut site.client, "a", "1");
-    let mut other = session(&site.cluster, &site.database);
-    assert_eq!(get(&mut other, "a").as_deref(), Some("1"));
-    let stats = "SELECT scope, hits >= 2 FROM cache_stats";
-    assert_eq!(other.rows(stats), ["(database,t)"]);
-    site.configure(&[("redis_url", &second.url())]);
-    site.wait("the other server", |client| {
-        client.rows(health) == ["(t,t)"]
-    });
-    keep(&mut site.client, "a", "2");
-    assert!(second.connect().exists::<_, bool>("a").expect("ask Redis"));
-    site.wait("the other session", |_| {
-        get(&mut other, "a").as_deref() == Some("2")
-    });
 }
 
 #[test]
@@ -490,6 +321,49 @@ fn a_redis_that_hangs_is_left_alone_and_asked_again() {
 }
 
 #[test]
+fn a_worker_waits_longer_after_each_failure() {
+    let redis = Redis::new();
+    let proxy = Proxy::to(&redis);
+    let mut site = Site::new(&[
+        ("shared_preload_libraries", "'inventory_perf'"),
+        ("inventory_perf.redis_url", &format!("'{}'", proxy.url())),
+    ]);
+    site.wait("a worker", |client| {
+        client.ask("SELECT EXISTS (SELECT FROM cache_state)")
+    });
+    // Commits, calls that wake it and reloads do not make it try more often.
+    let outage = |site: &mut Site, duration: Duration| {
+        redis.stop();
+        let before = proxy.accepted();
+        let began = Instant::now();
+        while began.elapsed() < duration {
+            for step in [
+                "SELECT invalidate_keys('a')",
+                "SELECT wait_until_delivered('1 ms')",
+                "SELECT pg_reload_conf()",
+            ] {
+                site.client.run(step);
+            }
+        }
+        let tried = proxy.accepted() - before;
+        redis.start();
+        site.wait("delivery", |client| {
+            client.ask("SELECT NOT EXISTS (SELECT FROM cache_outbox)")
+        });
+        tried
+    };
+    // after 0.1, 0.3, 0.7, 1.5, and 3.1 seconds
+    let tried = outage(&mut site, Duration::from_secs(4));
+    assert!((4..=8).contains(&tried), "{tried} attempts");
+    // and from the beginning after a success
+    let tried = outage(&mut site, Duration::from_secs(1));
+    assert!((2..=5).contains(&tried), "{tried} attempts");
+    let log = fs::read_to_string(site.cluster.log_file()).expect("the server's log");
+    let told = log.matches("the cache's store does not answer").count();
+    assert_eq!(told, 1, "{log}");
+}
+
+#[test]
 fn a_full_redis_serves_what_it_has() {
     let redis = Redis::new();
     let mut site = Site::new(&[("inventory_perf.redis_url", &format!("'{}'", redis.url()))]);
@@ -550,168 +424,4 @@ fn a_worker_takes_a_new_prefix_when_it_starts_again() {
     site.wait("delivery", |_| {
         !connection.exists::<_, bool>("shop:a").expect("ask Redis")
     });
-}
-
-/// Certificates by openssl: an authority, and one each for a server and a client.
-struct Authority {
-    directory: PathBuf,
-    name: &'static str,
-}
-
-impl Authority {
-    fn new(directory: &Path, name: &'static str) -> Self {
-        let authority = Self {
-            directory: directory.to_owned(),
-            name,
-        };
-        run(openssl()
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
-            .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
-            .args(["-subj", &format!("/CN={name}"), "-keyout"])
-            .arg(authority.file("ca.key"))
-            .arg("-out")
-            .arg(authority.file("ca.crt")));
-        authority.issue("server", "subjectAltName=IP:127.0.0.1,DNS:localhost");
-        authority.issue("client", "extendedKeyUsage=clientAuth");
-        authority
-    }
-
-    fn file(&self, name: &str) -> String {
-        let path = self.directory.join(format!("{}.{name}", self.name));
-        path.display().to_string()
-    }
-
-    fn issue(&self, whom: &str, extension: &str) {
-        let [key, request, certificate, extensions] =
-            ["key", "csr", "crt", "ext"].map(|kind| self.file(&format!("{whom}.{kind}")));
-        fs::write(
-            &extensions,
-            format!("basicConstraints=CA:FALSE\n{extension}\n"),
-        )
-        .expect("write extensions");
-        run(openssl()
-            .args([
-                "req",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:prime256v1",
-            ])
-            .args(["-nodes", "-subj", &format!("/CN={whom}")])
-            .args(["-keyout", &key, "-out", &request]));
-        run(openssl()
-            .args([
-                "x509",
-                "-req",
-                "-days",
-                "2",
-                "-set_serial",
-                "7",
-                "-in",
-                &request,
-            ])
-            .args(["-CA", &self.file("ca.crt"), "-CAkey", &self.file("ca.key")])
-            .args(["-extfile", &extensions, "-out", &certificate]));
-        for file in [&key, &certificate] {
-            fs::set_permissions(file, fs::Permissions::from_mode(0o644)).expect("a mode");
-        }
-    }
-
-    /// A Redis that speaks TLS on a port of its own.
-    fn redis(&self, clients: &str) -> (Redis, u16) {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        drop(listener);
-        let options: RedisOptions = Redis::options()
-            .set("tls-port", &port.to_string())
-            .set("tls-cert-file", &self.file("server.crt"))
-            .set("tls-key-file", &self.file("server.key"))
-            .set("tls-ca-cert-file", &self.file("ca.crt"))
-            .set("tls-auth-clients", clients);
-        (options.start(), port)
-    }
-}
-
-fn openssl() -> Command {
-    Command::new("openssl")
-}
-
-#[test]
-fn tls_trusts_its_own_authority_and_no_other() {
-    let mut site = Site::new(&[]);
-    let own = Authority::new(site.cluster.directory(), "own");
-    let foreign = Authority::new(site.cluster.directory(), "foreign");
-    let (redis, port) = own.redis("no");
-    let url = format!("rediss://127.0.0.1:{port}");
-
-    // no public authority knows it
-    site.configure(&[("redis_url", &url)]);
-    site.cannot("certificate");
-    site.configure(&[("redis_ca_file", &own.file("ca.crt"))]);
-    site.can();
-    let version: String = site.client.ask("SELECT server_version FROM cache_health()");
-    assert!(version.starts_with("redis "), "{version}");
-    // far more than fits into one record
-    let large = format!("\"{}\"", "x".repeat(1_000_000));
-    site.client
-        .run("SET inventory_perf.cache_compress_above = -1");
-    keep(&mut site.client, "large", &large);
-    site.configure(&[("redis_url", &format!("rediss://localhost:{port}/2"))]);
-    site.can();
-    for (setting, value, words) in [
-        ("redis_ca_file", foreign.file("ca.crt"), "certificate"),
-        ("redis_ca_file", own.file("server.key"), "cannot use file"),
-        (
-            "redis_ca_file",
-            "/nowhere/ca.crt".to_owned(),
-            "cannot use file",
-        ),
-    ] {
-        site.configure(&[(setting, &value)]);
-        site.cannot(words);
-    }
-    site.configure(&[("redis_ca_file", &own.file("ca.crt"))]);
-    // not the name that the certificate has, and no TLS at all
-    for (url, words) in [
-        (format!("rediss://127.0.0.2:{port}"), ""),
-        (format!("rediss://127.0.0.1:{}", redis.port()), ""),
-        (format!("redis://127.0.0.1:{port}"), ""),
-        (
-            format!("rediss://127.0.0.1:{port}/#insecure"),
-            "redis_ca_file",
-        ),
-    ] {
-        site.configure(&[("redis_url", &url)]);
-        site.cannot(words);
-    }
-}
-
-#[test]
-fn tls_shows_a_certificate_where_one_is_asked_for() {
-    let mut site = Site::new(&[]);
-    let own = Authority::new(site.cluster.directory(), "own");
-    let foreign = Authority::new(site.cluster.directory(), "foreign");
-    let (_redis, port) = own.redis("yes");
-    site.configure(&[
-        ("redis_url", &format!("rediss://127.0.0.1:{port}")),
-        ("redis_ca_file", &own.file("ca.crt")),
-    ]);
-    site.cannot("");
-    site.configure(&[
-        ("redis_cert_file", &own.file("client.crt")),
-        ("redis_key_file", &own.file("client.key")),
-    ]);
-    site.can();
-    site.configure(&[
-        ("redis_cert_file", &foreign.file("client.crt")),
-        ("redis_key_file", &foreign.file("client.key")),
-    ]);
-    site.cannot("");
-    // a key of another certificate, and none
-    site.configure(&[("redis_cert_file", &own.file("client.crt"))]);
-    site.cannot("cannot use file");
-    site.configure(&[("redis_key_file", "")]);
-    site.cannot("cannot use file");
-    site.configure(&[("redis_key_file", &own.file("client.key"))]);
-    site.can();
 }

@@ -311,8 +311,7 @@ fn spoil(redis: &mut redis::Connection, name: &str, round: usize) {
             let text = String::from_utf8_lossy(&stored).replace("\"n\":", "\"n\":99999999");
             redis.set(name, text)
         }
-        _ if is_entry(name) => redis.set(name, vec![b' '; 20_000_000]),
-        _ => redis.set(name, vec![b' '; 1_000]),
+        _ => redis.set(name, vec![b' '; 20_000_000]),
     };
     done.expect("a spoilt key");
 }

@@ -138,6 +138,48 @@ fn nothing_is_named_when_nobody_listens() {
 }
 
 #[test]
+fn what_is_past_the_limit_is_logged_once_for_a_session_and_table() {
+    let cluster = cluster();
+    let database = cluster.database();
+    let mut client = cluster.connect(&database);
+    for table in ["wide", "by_row"] {
+        client.run(&format!(
+            "CREATE TABLE {table} (id int);
+             SELECT inventory_perf.invalidate_on_change('{table}', ARRAY['w:{{id}}'])"
+        ));
+    }
+    client.run(
+        "SELECT inventory_perf.stop_invalidating('by_row');
+         CREATE TRIGGER told AFTER INSERT ON by_row FOR EACH ROW
+             EXECUTE FUNCTION inventory_perf.invalidate_cache('w:{id}')",
+    );
+    let lines = |table: &str| {
+        let log = std::fs::read_to_string(cluster.log_file()).expect("the log");
+        let about = format!("LOG:  a statement on \"public\".\"{table}\" makes more invalid");
+        log.matches(&about).count()
+    };
+    let fill = |client: &mut Client, table: &str, rows: usize| {
+        client.run(&format!(
+            "INSERT INTO {table} SELECT generate_series(1, {rows})"
+        ));
+    };
+    client.run("SET inventory_perf.outbox_keys_limit = 10");
+    fill(&mut client, "wide", 10);
+    client.run("TRUNCATE wide");
+    assert_eq!(lines("wide"), 0);
+    for _ in 0..3 {
+        fill(&mut client, "wide", 11);
+        fill(&mut client, "by_row", 15);
+    }
+    assert_eq!((lines("wide"), lines("by_row")), (1, 1));
+    let mut other = cluster.connect(&database);
+    fill(&mut other, "wide", 11);
+    assert_eq!(lines("wide"), 1, "the limit is 1000 there");
+    fill(&mut other, "wide", 1_001);
+    assert_eq!(lines("wide"), 2);
+}
+
+#[test]
 fn a_dump_carries_the_triggers() {
     let source = cluster().database();
     let mut client = cluster().connect(&source);

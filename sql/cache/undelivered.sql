@@ -1,6 +1,6 @@
 SELECT s.epoch, s.run_id,
        s.started_at OPERATOR(pg_catalog.=) pg_catalog.pg_postmaster_start_time() AS is_current,
-       o.is_concerned, o.patterns, o.tag_patterns
+       s.batches, o.is_concerned, o.patterns, o.tag_patterns
 FROM inventory_perf.cache_state s
 LEFT JOIN LATERAL (
     SELECT q.flush OR q.keys OPERATOR(pg_catalog.&&) $1 OR q.tags OPERATOR(pg_catalog.&&) $2

@@ -97,16 +97,9 @@ fn collapse() -> Result<Delivered, Failure> {
             .update("DELETE FROM inventory_perf.cache_outbox", None, &[])
             .map(|deleted| deleted.len())
     })?;
-    let state = State::begin()?;
+    State::begin()?;
     if settings::PUBLISH_EVENTS.get() {
-        call(|store| {
-            store.deliver(&Delivery {
-                epoch: &state.epoch,
-                completed: completed(),
-                events: &events::flushed(),
-                ..Delivery::default()
-            })
-        })?;
+        call(|store| store.publish(&events::flushed()))?;
     }
     Ok(Delivered {
         rows: rows as u64,
@@ -158,16 +151,18 @@ impl Sender {
         entries: &[EntryName],
         events: &[events::Event],
     ) -> Result<(), Failure> {
+        let batches = self.state.batches();
         let server = call(|store| {
             store.deliver(&Delivery {
                 epoch: &self.state.epoch,
                 completed: completed(),
+                batches,
                 stamps,
                 entries,
                 events,
             })
         })?;
-        self.is_outdated |= !self.state.is_of(&server);
+        self.is_outdated |= !self.state.confirm(&server)?;
         Ok(())
     }
 
@@ -196,6 +191,10 @@ impl Sender {
                     }
                 }
             }
+        }
+        if begun > 0 {
+            // counts what the scans removed
+            self.call(&[], &[], &[])?;
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use pgrx::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
-use super::names;
-use super::store::{self, Delivery};
+use super::store;
+use super::{low_stock, names};
 use crate::error::Failure;
 use crate::ledger::registry;
 use crate::security;
@@ -18,6 +18,7 @@ use crate::settings;
 
 pub const UPDATE: &str = "inventory:update";
 pub const LEVEL: &str = "inventory:level:updated";
+pub const LOW_STOCK: &str = "inventory:low_stock:alert";
 
 /// Keys, and tags, that one event names at most.
 const NAMES: usize = 100;
@@ -219,13 +220,7 @@ pub fn publish(told: &Told) -> Result<(), Failure> {
         }
     }
     if settings::PUBLISH_EVENTS.get() && store::is_redis() && !levels.is_empty() {
-        store::call_always(|store| {
-            store.deliver(&Delivery {
-                events: &levels,
-                ..Delivery::default()
-            })
-        })
-        .map_err(super::delivery::failure)?;
+        store::call_always(|store| store.publish(&levels)).map_err(super::delivery::failure)?;
     }
     Ok(())
 }
@@ -247,7 +242,7 @@ fn notify(channel: &str, payload: &str) -> Result<(), Failure> {
 }
 
 /// One event for each key: its level as it is now, from the exact reads and with the rights of the
-/// ledger's owner.
+/// ledger's owner. One more if it has just become low.
 fn levels(changes: &[Change]) -> Result<Vec<Event>, Failure> {
     let mut events = Vec::new();
     let mut ledgers = HashMap::new();
@@ -255,16 +250,25 @@ fn levels(changes: &[Change]) -> Result<Vec<Event>, Failure> {
         let ledger = match ledgers.entry(change.ledger) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(unknown) => {
-                unknown.insert(registry::find(change.ledger)?)
+                let found = match registry::find(change.ledger)? {
+                    Some(ledger) => Some((ledger, low_stock::is_watched(change.ledger)?)),
+                    None => None,
+                };
+                unknown.insert(found)
             }
         };
-        let Some(ledger) = ledger else { continue };
+        let Some((ledger, is_watched)) = ledger else {
+            continue;
+        };
         if ledger.state != registry::State::Ready {
             continue;
         }
         let Some(key) = &change.key else {
             let event = json!({"ledger": ledger.name, "truncated": true});
             events.push((LEVEL.to_owned(), event.to_string()));
+            if *is_watched {
+                events.push((LOW_STOCK.to_owned(), event.to_string()));
+            }
             continue;
         };
         let level = security::run_as(ledger.owner, || {
@@ -283,7 +287,11 @@ fn levels(changes: &[Change]) -> Result<Vec<Event>, Failure> {
                     .get_one::<String>()
             })
         })?;
-        events.extend(level.map(|level| (LEVEL.to_owned(), level)));
+        let Some(level) = level else { continue };
+        if *is_watched && let Some(alert) = low_stock::note(change.ledger, key, &level)? {
+            events.push((LOW_STOCK.to_owned(), alert));
+        }
+        events.push((LEVEL.to_owned(), level));
     }
     Ok(events)
 }

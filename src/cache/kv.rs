@@ -109,7 +109,7 @@ fn look_up(keys: &[String], headers_only: bool) -> Result<Result<Answers, Miss>,
     let reading = store::call(|store| store.read_stored(&entries, headers_only))
         .map_err(|error| miss_of(&error))
         .and_then(|reading| {
-            admission.check_server(&reading.run_id, reading.epoch.as_deref())?;
+            admission.check_server(&reading.run_id, reading.epoch.as_deref(), reading.batches)?;
             Ok(reading)
         });
     let answers = match reading {

@@ -82,6 +82,11 @@ impl Names {
         format!("{}delivered", self.own)
     }
 
+    /// How many batches were delivered.
+    pub fn batches(&self) -> String {
+        format!("{}batches", self.own)
+    }
+
     /// Who computes a query at the moment.
     pub fn fill(&self, digest: &str) -> String {
         format!("{}fill:{digest}", self.own)

@@ -4,7 +4,7 @@ pub mod connection;
 mod scripts;
 mod transport;
 
-use redis::{ConnectionLike, Pipeline, ScriptInvocation, Value};
+use redis::{Cmd, ConnectionLike, Pipeline, ScriptInvocation, Value};
 use std::time::{Duration, Instant};
 
 use self::connection::{SMALL_REPLY, Server, Target};
@@ -14,14 +14,16 @@ use super::matching;
 use super::names::{EntryName, Names, PatternKind, RESERVED, StampName};
 use super::random;
 use super::store::{
-    Delivered, Delivery, Reading, Result, ScanPosition, ScanStep, ServerStatus, Store, StoreError,
-    StoredEntry, StoredReading, Trouble,
+    Delivered, Delivery, Identity, Reading, Result, ScanPosition, ScanStep, ServerStatus, Store,
+    StoreError, StoredEntry, StoredReading, Trouble,
 };
 
 /// Names in one UNLINK.
 const UNLINK_NAMES: usize = 1_000;
 /// What one step of a SCAN looks at.
 const SCAN_COUNT: usize = 1_000;
+/// Bytes that are read of a stamp, an epoch or a number. Ours are shorter, so what is cut is none.
+const TEXT_BYTES: usize = 200;
 
 pub struct RedisStore {
     target: Target,
@@ -32,6 +34,7 @@ pub struct RedisStore {
     largest_entry: usize,
     /// Says who fills.
     holder: String,
+    opened: Instant,
 }
 
 impl RedisStore {
@@ -45,6 +48,7 @@ impl RedisStore {
             scripts: Scripts::new(),
             largest_entry: 0,
             holder: random::hex(),
+            opened: Instant::now(),
         })
     }
 
@@ -54,6 +58,10 @@ impl RedisStore {
 
     pub fn is_open(&self) -> bool {
         self.transport.is_open()
+    }
+
+    pub fn age(&self) -> Duration {
+        self.opened.elapsed()
     }
 
     /// For the calls that follow.
@@ -90,22 +98,48 @@ fn convert<T: redis::FromRedisValue>(value: Value) -> Result<T> {
         .map_err(|_| StoreError::new(Trouble::Protocol, "unexpected type of a reply"))
 }
 
-fn next<T: redis::FromRedisValue>(replies: &mut impl Iterator<Item = Value>) -> Result<T> {
-    convert(
-        replies
-            .next()
-            .ok_or_else(|| StoreError::new(Trouble::Protocol, "a reply is missing"))?,
-    )
+fn next(replies: &mut impl Iterator<Item = Value>) -> Result<Value> {
+    replies
+        .next()
+        .ok_or_else(|| StoreError::new(Trouble::Protocol, "a reply is missing"))
+}
+
+fn next_as<T: redis::FromRedisValue>(replies: &mut impl Iterator<Item = Value>) -> Result<T> {
+    convert(next(replies)?)
+}
+
+/// Reads a text that is ours and short, whatever is under its name.
+fn short(name: &str) -> Cmd {
+    let mut command = redis::cmd("GETRANGE");
+    command.arg(name).arg(0).arg(TEXT_BYTES);
+    command
+}
+
+/// What a GETRANGE found. A key of another type is as good as none.
+fn bytes(value: Value) -> Result<Option<Vec<u8>>> {
+    match value {
+        Value::ServerError(error) if error.code() == "WRONGTYPE" => Ok(None),
+        other => Ok(convert::<Option<Vec<u8>>>(other)?.filter(|bytes| !bytes.is_empty())),
+    }
 }
 
 /// What is no text is none of ours, and as good as not there.
-fn texts(values: Vec<Option<Vec<u8>>>) -> Vec<Option<String>> {
-    let text = |value: Option<Vec<u8>>| value.and_then(|bytes| String::from_utf8(bytes).ok());
-    values.into_iter().map(text).collect()
+fn text(value: Option<Vec<u8>>) -> Option<String> {
+    value.and_then(|bytes| String::from_utf8(bytes).ok())
 }
 
-fn text(value: Option<Vec<u8>>) -> Option<String> {
-    texts(vec![value]).pop().flatten()
+fn next_text(replies: &mut impl Iterator<Item = Value>) -> Result<Option<String>> {
+    bytes(next(replies)?).map(text)
+}
+
+fn next_number(replies: &mut impl Iterator<Item = Value>) -> Result<Option<u64>> {
+    Ok(next_text(replies)?.and_then(|text| text.parse().ok()))
+}
+
+fn add_events(pipeline: &mut Pipeline, events: &[(String, String)]) {
+    for (channel, payload) in events {
+        pipeline.cmd("PUBLISH").arg(channel).arg(payload);
+    }
 }
 
 /// Redis takes no time below a millisecond.
@@ -123,33 +157,23 @@ impl Store for RedisStore {
             .arg(self.names.entry(entry))
             .arg(0)
             .arg(self.largest_entry);
-        pipeline.cmd("MGET").arg(self.names.epoch());
         for name in stamps {
-            pipeline.arg(self.names.stamp(name));
+            pipeline.add_command(short(&self.names.stamp(name)));
         }
+        pipeline.add_command(short(&self.names.epoch()));
+        // Last: data that a server went back to before is noticed by it.
+        pipeline.add_command(short(&self.names.batches()));
         let mut replies = self.replies(&pipeline)?.into_iter();
-        let entry = match replies.next() {
-            Some(Value::BulkString(bytes)) if !bytes.is_empty() => Some(bytes),
-            // a key of another type under this name
-            Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => None,
-            Some(other) => {
-                convert::<Option<Vec<u8>>>(other)?;
-                None
-            }
-            None => None,
-        };
-        let mut stamps = texts(next(&mut replies)?);
-        let epoch = if stamps.is_empty() {
-            None
-        } else {
-            stamps.remove(0)
-        };
         Ok(Reading {
             is_expired: false,
-            entry,
-            epoch,
-            stamps,
+            entry: bytes(next(&mut replies)?)?,
+            stamps: stamps
+                .iter()
+                .map(|_| next_text(&mut replies))
+                .collect::<Result<_>>()?,
+            epoch: next_text(&mut replies)?,
             run_id: self.run_id(),
+            batches: next_number(&mut replies)?,
         })
     }
 
@@ -157,6 +181,7 @@ impl Store for RedisStore {
         self.expect(entries.len() * self.largest_entry + SMALL_REPLY);
         let script = self.scripts.read_stored.clone();
         let mut call = script.key(self.names.epoch());
+        call.key(self.names.batches());
         for entry in entries {
             call.key(self.names.entry(entry));
         }
@@ -164,14 +189,17 @@ impl Store for RedisStore {
             .arg(self.largest_entry)
             .arg(u8::from(headers_only));
         let mut replies = self.invoke::<Vec<Value>>(&call)?.into_iter();
-        let epoch = text(next(&mut replies)?);
+        let epoch = next_text(&mut replies)?;
+        let batches = next_number(&mut replies)?;
         let entries = entries
             .iter()
             .map(|_| {
+                let entry = next_as(&mut replies)?;
+                let stamps: Vec<Option<Vec<u8>>> = next_as(&mut replies)?;
                 Ok(StoredEntry {
                     is_expired: false,
-                    entry: next(&mut replies)?,
-                    stamps: texts(next(&mut replies)?),
+                    entry,
+                    stamps: stamps.into_iter().map(text).collect(),
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -179,6 +207,7 @@ impl Store for RedisStore {
             entries,
             epoch,
             run_id: self.run_id(),
+            batches,
         })
     }
 
@@ -219,15 +248,25 @@ impl Store for RedisStore {
 
     fn begin_fill(&mut self, digest: &str, ttl: Duration) -> Result<bool> {
         self.expect(SMALL_REPLY);
-        let mut command = redis::cmd("SET");
-        command
-            .arg(self.names.fill(digest))
+        let name = self.names.fill(digest);
+        let mut pipeline = redis::pipe();
+        pipeline
+            .cmd("SET")
+            .arg(&name)
             .arg(&self.holder)
             .arg("NX")
             .arg("PX")
             .arg(milliseconds(ttl));
-        let set: Option<String> = connection::query(&mut self.transport, &command)?;
-        Ok(set.is_some())
+        pipeline.cmd("PTTL").arg(&name);
+        let mut replies = self.replies(&pipeline)?.into_iter();
+        let set: Option<String> = next_as(&mut replies)?;
+        let has_no_end = next_as::<i64>(&mut replies)? == -1;
+        if has_no_end {
+            // none of ours, which end by themselves
+            let mut command = redis::cmd("UNLINK");
+            connection::query::<i64>(&mut self.transport, command.arg(&name))?;
+        }
+        Ok(set.is_some() || has_no_end)
     }
 
     fn end_fill(&mut self, digest: &str) -> Result<()> {
@@ -262,49 +301,91 @@ impl Store for RedisStore {
                 pipeline.arg(self.names.entry(name));
             }
         }
-        for (channel, payload) in delivery.events {
-            pipeline.cmd("PUBLISH").arg(channel).arg(payload);
-        }
+        let unlinks = pipeline.len() - 1;
+        // After what it counts: a copy that has the number has the rest.
+        pipeline
+            .cmd("EVAL")
+            .arg(scripts::COUNT_BATCH)
+            .arg(1)
+            .arg(self.names.batches())
+            .arg(delivery.batches);
+        add_events(&mut pipeline, delivery.events);
         let mut replies = self.replies(&pipeline)?.into_iter();
-        let epoch = text(next(&mut replies)?);
+        let epoch = next_text(&mut replies)?;
+        for reply in replies.by_ref().take(unlinks) {
+            convert::<i64>(reply)?;
+        }
+        let batches = next_number(&mut replies)?;
         for reply in replies {
             convert::<i64>(reply)?;
         }
         Ok(Delivered {
             epoch,
             run_id: self.run_id(),
+            batches,
         })
     }
 
-    fn set_epoch(&mut self, epoch: &str, completed: u64) -> Result<()> {
+    fn publish(&mut self, events: &[(String, String)]) -> Result<()> {
+        self.expect(SMALL_REPLY);
+        let mut pipeline = redis::pipe();
+        add_events(&mut pipeline, events);
+        for reply in self.replies(&pipeline)? {
+            convert::<i64>(reply)?;
+        }
+        Ok(())
+    }
+
+    fn set_epoch(&mut self, epoch: &str, completed: u64, batches: u64) -> Result<()> {
         self.expect(SMALL_REPLY);
         let mut command = redis::cmd("MSET");
         command
             .arg(self.names.epoch())
             .arg(epoch)
             .arg(self.names.delivered())
-            .arg(format!("{completed}:{epoch}"));
+            .arg(format!("{completed}:{epoch}"))
+            .arg(self.names.batches())
+            .arg(batches);
         connection::query(&mut self.transport, &command)
     }
 
-    fn epoch(&mut self) -> Result<Delivered> {
+    fn identity(&mut self) -> Result<Identity> {
         self.expect(SMALL_REPLY);
-        // unlike GET it does not refuse a key of another type
-        let mut command = redis::cmd("MGET");
-        command.arg(self.names.epoch());
-        let mut epoch: Vec<Option<Vec<u8>>> = connection::query(&mut self.transport, &command)?;
-        Ok(Delivered {
-            epoch: text(epoch.pop().flatten()),
+        let mut pipeline = redis::pipe();
+        // First: what the server has comes after who it is.
+        pipeline.cmd("INFO").arg("server");
+        pipeline.cmd("INFO").arg("replication");
+        pipeline.add_command(short(&self.names.epoch()));
+        pipeline.add_command(short(&self.names.delivered()));
+        pipeline.add_command(short(&self.names.batches()));
+        let mut replies = self.replies(&pipeline)?.into_iter();
+        // A proxy may have changed it behind the connection.
+        self.server = Server::parse(&next_as::<String>(&mut replies)?)?;
+        let replication_id = connection::replication_id(&next_as::<String>(&mut replies)?)?;
+        let epoch = next_text(&mut replies)?;
+        let delivered = next_text(&mut replies)?;
+        let completed = delivered
+            .as_deref()
+            .and_then(|delivered| delivered.split_once(':'))
+            .filter(|(_, since)| Some(*since) == epoch.as_deref())
+            .and_then(|(number, _)| number.parse().ok());
+        Ok(Identity {
             run_id: self.run_id(),
+            replication_id,
+            epoch,
+            completed,
+            batches: next_number(&mut replies)?,
         })
     }
 
-    fn renew_lease(&mut self, epoch: &str, ttl: Duration) -> Result<bool> {
+    fn renew_lease(&mut self, epoch: &str, batches: u64, ttl: Duration) -> Result<bool> {
         self.expect(SMALL_REPLY);
         let script = self.scripts.renew_lease.clone();
         let mut call = script.key(self.names.epoch());
         call.key(self.names.lease())
+            .key(self.names.batches())
             .arg(epoch)
+            .arg(batches)
             .arg(milliseconds(ttl));
         Ok(self.invoke::<i64>(&call)? == 1)
     }
@@ -368,17 +449,20 @@ impl Store for RedisStore {
     fn status(&mut self) -> Result<ServerStatus> {
         self.expect(SMALL_REPLY);
         let mut pipeline = redis::pipe();
-        pipeline.cmd("MGET").arg(self.names.epoch());
+        pipeline.add_command(short(&self.names.epoch()));
+        pipeline.add_command(short(&self.names.batches()));
         pipeline.cmd("PTTL").arg(self.names.lease());
         let started = Instant::now();
         let mut replies = self.replies(&pipeline)?.into_iter();
         let latency = started.elapsed();
-        let epoch = next::<Vec<Option<Vec<u8>>>>(&mut replies)?.pop().flatten();
-        let lease: i64 = next(&mut replies)?;
+        let epoch = next_text(&mut replies)?;
+        let batches = next_number(&mut replies)?;
+        let lease: i64 = next_as(&mut replies)?;
         Ok(ServerStatus {
             version: Some(self.server.version.clone()),
             run_id: self.run_id(),
-            epoch: text(epoch),
+            epoch,
+            batches,
             lease_left: u64::try_from(lease).ok().map(Duration::from_millis),
             latency,
         })

@@ -45,6 +45,9 @@ fn cache_health() -> TableIterator<
             recorded.epoch.is_some()
                 && status.epoch == recorded.epoch
                 && Some(&status.run_id) == recorded.run_id.as_ref()
+                && status
+                    .batches
+                    .is_some_and(|batches| batches >= store::confirmed_batches(recorded.batches))
         };
         let mode = if store::is_redis() {
             "redis"
@@ -169,6 +172,7 @@ fn is_in_recovery() -> bool {
 struct Recorded {
     epoch: Option<String>,
     run_id: Option<String>,
+    batches: i64,
     outbox_rows: i64,
     outbox_age: Option<Interval>,
 }
@@ -177,16 +181,16 @@ impl Recorded {
     fn read() -> Result<Self, Failure> {
         let state = if is_in_recovery() {
             // a table that is not logged cannot be read there
-            "(SELECT NULL::text, NULL::text)"
+            "(SELECT NULL::text, NULL::text, NULL::bigint)"
         } else {
-            "(SELECT s.epoch, s.run_id FROM inventory_perf.cache_state s)"
+            "(SELECT s.epoch, s.run_id, s.batches FROM inventory_perf.cache_state s)"
         };
         let query = format!(
-            "SELECT s.epoch, s.run_id, o.count, o.age \
+            "SELECT s.epoch, s.run_id, s.batches, o.count, o.age \
              FROM (SELECT pg_catalog.count(*), \
                           pg_catalog.clock_timestamp() - pg_catalog.min(q.captured_at) AS age \
                    FROM inventory_perf.cache_outbox q) o \
-             LEFT JOIN {state} s (epoch, run_id) ON true"
+             LEFT JOIN {state} s (epoch, run_id, batches) ON true"
         );
         security::run_as(security::owner_of_tables()?, || {
             Spi::connect(|client| {
@@ -194,8 +198,9 @@ impl Recorded {
                 Ok(Self {
                     epoch: row.get::<String>(1)?,
                     run_id: row.get::<String>(2)?,
-                    outbox_rows: row.get::<i64>(3)?.unwrap_or_default(),
-                    outbox_age: row.get::<Interval>(4)?,
+                    batches: row.get::<i64>(3)?.unwrap_or_default(),
+                    outbox_rows: row.get::<i64>(4)?.unwrap_or_default(),
+                    outbox_age: row.get::<Interval>(5)?,
                 })
             })
         })

@@ -4,6 +4,7 @@ use pgrx::guc::GucSetting;
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::breaker::{self, Permit};
@@ -13,6 +14,9 @@ use super::redis::connection::{self, Target};
 use super::stats;
 use super::table_store::TableStore;
 use crate::{settings, shared_memory};
+
+/// A connection to a server that is not the confirmed one is kept for so long.
+const DOUBT: Duration = Duration::from_secs(1);
 
 /// Why a store gave no answer. The text names no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +90,8 @@ pub struct Reading {
     pub stamps: Vec<Option<String>>,
     /// The run of the server that answered.
     pub run_id: String,
+    /// How many batches it has, read after everything else.
+    pub batches: Option<u64>,
 }
 
 /// Entries with the present stamps of what each says it depends on.
@@ -95,6 +101,7 @@ pub struct StoredReading {
     pub entries: Vec<StoredEntry>,
     pub epoch: Option<String>,
     pub run_id: String,
+    pub batches: Option<u64>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -113,6 +120,8 @@ pub struct Delivery<'a> {
     /// A transaction number above every transaction whose invalidations are in the batch:
     /// `validity::upper_bound` after it was read.
     pub completed: u64,
+    /// Batches that the store confirmed before: one that has fewer has lost some.
+    pub batches: u64,
     pub stamps: &'a [StampName],
     pub entries: &'a [EntryName],
     /// Channel and payload, published after the stamps are gone.
@@ -125,6 +134,20 @@ pub struct Delivered {
     /// server has lost or gained data: the deliverer makes a new epoch.
     pub epoch: Option<String>,
     pub run_id: String,
+    /// How many batches the server has, this one included; None if it has lost some.
+    pub batches: Option<u64>,
+}
+
+/// The server as it is now.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub run_id: String,
+    /// Another one whenever the server becomes a primary: then its data may come from elsewhere.
+    pub replication_id: String,
+    pub epoch: Option<String>,
+    /// Above which transaction nothing was delivered, as stamps say it; None if that is lost.
+    pub completed: Option<u64>,
+    pub batches: Option<u64>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -133,6 +156,7 @@ pub struct ServerStatus {
     pub version: Option<String>,
     pub run_id: String,
     pub epoch: Option<String>,
+    pub batches: Option<u64>,
     pub lease_left: Option<Duration>,
     pub latency: Duration,
 }
@@ -170,18 +194,22 @@ pub trait Store {
 
     fn end_fill(&mut self, digest: &str) -> Result<()>;
 
-    /// Removes the stamps, then the entries, then publishes.
+    /// Removes the stamps, then the entries, then counts the batch, then publishes.
     fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered>;
 
-    /// Makes everything stored so far invalid. `completed` as in a delivery: above all that was
-    /// delivered or given up before.
-    fn set_epoch(&mut self, epoch: &str, completed: u64) -> Result<()>;
+    /// Channel and payload of each.
+    fn publish(&mut self, events: &[(String, String)]) -> Result<()>;
 
-    /// The epoch key and the run of the server, to compare with what is recorded.
-    fn epoch(&mut self) -> Result<Delivered>;
+    /// Makes everything stored so far invalid. `completed` and `batches` as in a delivery: above
+    /// all that was delivered or given up before.
+    fn set_epoch(&mut self, epoch: &str, completed: u64, batches: u64) -> Result<()>;
 
-    /// Sets the lease key to the epoch for `ttl`, unless the server has another epoch: then false.
-    fn renew_lease(&mut self, epoch: &str, ttl: Duration) -> Result<bool>;
+    /// Who answers and what it has, to compare with what is recorded. A replica is an error.
+    fn identity(&mut self) -> Result<Identity>;
+
+    /// Sets the lease key to the epoch for `ttl`, unless the server has another epoch or fewer
+    /// batches: then false.
+    fn renew_lease(&mut self, epoch: &str, batches: u64, ttl: Duration) -> Result<bool>;
 
     /// One bounded step of removing all whose name matches the pattern. Begins with
     /// `ScanPosition::default()`; is repeated from `next` until that is None.
@@ -247,6 +275,28 @@ fn call_redis<R>(work: impl FnOnce(&mut dyn Store) -> Result<R>) -> Result<R> {
         REDIS.set(Some(store));
     }
     result
+}
+
+/// Batches that the store has confirmed; `recorded` is what the database says of it.
+pub fn confirmed_batches(recorded: i64) -> u64 {
+    let recorded = u64::try_from(recorded).unwrap_or_default();
+    shared_memory::this_slot().map_or(recorded, |slot| {
+        recorded.max(slot.batches.load(Ordering::SeqCst))
+    })
+}
+
+/// This session's connection leads to a server that is not the confirmed one. The confirmed one may
+/// be behind a new connection, which is tried now and then, or the worker has to look.
+pub fn doubt() {
+    REDIS.with_borrow_mut(|store| {
+        if store.as_ref().is_some_and(|store| store.age() >= DOUBT) {
+            *store = None;
+        }
+    });
+    if let Some(slot) = shared_memory::this_slot() {
+        slot.is_doubted.store(true, Ordering::SeqCst);
+        slot.deliverer.wake();
+    }
 }
 
 /// Why the last call of this session failed that did.

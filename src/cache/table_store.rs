@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 
 use super::names::{EntryName, PatternKind, StampName};
 use super::store::{
-    Delivered, Delivery, Reading, Result, ScanPosition, ScanStep, ServerStatus, Store, StoreError,
-    StoredEntry, StoredReading, Trouble,
+    Delivered, Delivery, Identity, Reading, Result, ScanPosition, ScanStep, ServerStatus, Store,
+    StoreError, StoredEntry, StoredReading, Trouble,
 };
 use super::{entry, matching, random};
 use crate::{security, settings};
@@ -34,6 +34,9 @@ pub const RUN_ID: &str = "tables";
 const SWEEP: Duration = Duration::from_secs(60);
 /// A stamp is shared by what others store later, for longer than the first one asked for.
 const SHORTEST_STAMP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A transaction loses nothing of what it sees: nothing has to be counted.
+const BATCHES: Option<u64> = Some(u64::MAX);
 
 pub struct TableStore;
 
@@ -162,6 +165,7 @@ impl Store for TableStore {
                 .map(|name| present.get(name).cloned())
                 .collect(),
             run_id: RUN_ID.to_owned(),
+            batches: BATCHES,
         })
     }
 
@@ -195,6 +199,7 @@ impl Store for TableStore {
                 .collect(),
             epoch: present_epoch()?,
             run_id: RUN_ID.to_owned(),
+            batches: BATCHES,
         })
     }
 
@@ -286,10 +291,19 @@ impl Store for TableStore {
             invalidate(stamps, entries)?;
         }
         sweep()?;
-        self.epoch()
+        Ok(Delivered {
+            epoch: present_epoch()?,
+            run_id: RUN_ID.to_owned(),
+            batches: Some(delivery.batches),
+        })
     }
 
-    fn set_epoch(&mut self, _epoch: &str, _completed: u64) -> Result<()> {
+    /// Nobody subscribes to tables.
+    fn publish(&mut self, _events: &[(String, String)]) -> Result<()> {
+        Ok(())
+    }
+
+    fn set_epoch(&mut self, _epoch: &str, _completed: u64, _batches: u64) -> Result<()> {
         write(|client| {
             client.update("DELETE FROM inventory_perf.cache_stamps", None, &[])?;
             client.update(
@@ -302,15 +316,18 @@ impl Store for TableStore {
         })
     }
 
-    fn epoch(&mut self) -> Result<Delivered> {
-        Ok(Delivered {
-            epoch: present_epoch()?,
+    fn identity(&mut self) -> Result<Identity> {
+        Ok(Identity {
             run_id: RUN_ID.to_owned(),
+            replication_id: String::new(),
+            epoch: present_epoch()?,
+            completed: Some(0),
+            batches: BATCHES,
         })
     }
 
     /// Nobody reads the tables without looking into the outbox.
-    fn renew_lease(&mut self, _epoch: &str, _ttl: Duration) -> Result<bool> {
+    fn renew_lease(&mut self, _epoch: &str, _batches: u64, _ttl: Duration) -> Result<bool> {
         Ok(true)
     }
 
@@ -358,6 +375,7 @@ impl Store for TableStore {
             version: None,
             run_id: RUN_ID.to_owned(),
             epoch: present_epoch()?,
+            batches: BATCHES,
             lease_left: None,
             latency: started.elapsed(),
         })

@@ -126,6 +126,7 @@ unsafe fn changed(trigger: &pg_sys::TriggerData, plan: &Plan) -> Result<(), Fail
         } else if trigger.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0 {
             if outbox::count_row((*trigger.tg_trigger).tgoid) > limit {
                 // Further rows say the same, and that only once.
+                rows.collected.pass_limit();
                 rows.all();
             }
             // An UPDATE has the old row here and the new one in the other slot.
@@ -136,6 +137,9 @@ unsafe fn changed(trigger: &pg_sys::TriggerData, plan: &Plan) -> Result<(), Fail
         } else {
             rows.statement(trigger, operation)?;
         }
+    }
+    if rows.collected.is_past_limit() {
+        plan::tell_of_limit(plan.root, limit);
     }
     if rows.any {
         append(trigger, plan, operation, rows.collected)

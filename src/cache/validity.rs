@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use super::matching;
 use super::names::StampName;
 use super::stats::Miss;
+use super::store;
 use crate::error::Failure;
 use crate::{security, settings};
 
@@ -24,6 +25,9 @@ const OUTBOX_ROWS: i64 = 10_000;
 pub struct Admission {
     pub epoch: String,
     pub run_id: String,
+    /// Batches that the store has: whatever this snapshot does not see in the outbox any more is
+    /// among them.
+    pub batches: u64,
     pub moment: Moment,
     /// There are undelivered rows, though none that concerns what was asked about.
     pub has_undelivered: bool,
@@ -51,12 +55,20 @@ pub fn is_since(stamp: &str, epoch: &str, moment: Moment) -> bool {
 }
 
 impl Admission {
-    /// Whether the server that answered is the confirmed one with the data it was confirmed with.
-    pub fn check_server(&self, run_id: &str, epoch: Option<&str>) -> Result<(), Miss> {
-        if self.run_id != run_id || epoch != Some(self.epoch.as_str()) {
-            return Err(Miss::UnconfirmedServer);
+    /// Whether the server that answered is the confirmed one, with the data it was confirmed with
+    /// and all that was delivered since.
+    pub fn check_server(
+        &self,
+        run_id: &str,
+        epoch: Option<&str>,
+        batches: Option<u64>,
+    ) -> Result<(), Miss> {
+        let has_all = batches.is_some_and(|batches| batches >= self.batches);
+        if self.run_id == run_id && epoch == Some(self.epoch.as_str()) && has_all {
+            return Ok(());
         }
-        Ok(())
+        store::doubt();
+        Err(Miss::UnconfirmedServer)
     }
 }
 
@@ -90,6 +102,7 @@ pub fn admit(names: &[StampName]) -> Result<Result<Admission, Miss>, Failure> {
         epoch,
         run_id,
         is_current: true,
+        batches,
         ..
     }) = rows.first()
     else {
@@ -101,6 +114,7 @@ pub fn admit(names: &[StampName]) -> Result<Result<Admission, Miss>, Failure> {
     Ok(Ok(Admission {
         epoch: epoch.clone(),
         run_id: run_id.clone(),
+        batches: store::confirmed_batches(*batches),
         moment,
         has_undelivered: rows.iter().any(|row| row.is_outbox),
     }))
@@ -144,6 +158,7 @@ struct Row {
     epoch: String,
     run_id: String,
     is_current: bool,
+    batches: i64,
     /// There is a row of the outbox; else this is the state alone.
     is_outbox: bool,
     is_concerned: bool,
@@ -195,15 +210,16 @@ fn undelivered(keys: &[String], tags: &[String]) -> Result<Vec<Row>, Failure> {
                     (OUTBOX_ROWS + 1).into(),
                 ],
             )? {
-                let is_concerned = row.get::<bool>(4)?;
+                let is_concerned = row.get::<bool>(5)?;
                 rows.push(Row {
                     epoch: row.get::<String>(1)?.unwrap_or_default(),
                     run_id: row.get::<String>(2)?.unwrap_or_default(),
                     is_current: row.get::<bool>(3)?.unwrap_or(false),
+                    batches: row.get::<i64>(4)?.unwrap_or_default(),
                     is_outbox: is_concerned.is_some(),
                     is_concerned: is_concerned.unwrap_or(false),
-                    patterns: row.get::<Vec<Option<String>>>(5)?.unwrap_or_default(),
-                    tag_patterns: row.get::<Vec<Option<String>>>(6)?.unwrap_or_default(),
+                    patterns: row.get::<Vec<Option<String>>>(6)?.unwrap_or_default(),
+                    tag_patterns: row.get::<Vec<Option<String>>>(7)?.unwrap_or_default(),
                 });
             }
             PLAN.set(Some(plan));

@@ -213,7 +213,10 @@ pub fn start_generation(ledger: pg_sys::Oid) -> Result<(), Failure> {
 pub fn unregister(ledger: pg_sys::Oid) -> Result<(), Failure> {
     change(
         ledger,
-        "WITH activity AS (DELETE FROM inventory_perf.ledger_activity WHERE ledger = $1::oid) \
+        "WITH activity AS (DELETE FROM inventory_perf.ledger_activity WHERE ledger = $1::oid), \
+              thresholds AS (DELETE FROM inventory_perf.low_stock_thresholds \
+                             WHERE ledger = $1::oid), \
+              low AS (DELETE FROM inventory_perf.low_stock WHERE ledger = $1::oid) \
          DELETE FROM inventory_perf.ledger WHERE ledger = $1::oid",
         &[ledger.into()],
     )

@@ -78,7 +78,7 @@ pub fn register() {
     GucRegistry::define_bool_guc(
         c"inventory_perf.publish_events",
         c"Publishes what changed through Redis, after it has become invalid.",
-        c"Channels are inventory:update, inventory:level:updated and those that triggers name.",
+        c"Channels are inventory:update, inventory:level:updated, inventory:low_stock:alert and those that triggers name.",
         &PUBLISH_EVENTS,
         GucContext::Sighup,
         GucFlags::default(),

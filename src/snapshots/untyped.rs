@@ -153,8 +153,8 @@ fn query(
     ))
 }
 
-/// A WHERE clause for the key columns that `key` names.
-fn conditions(keys: &[Key], key: Value) -> Result<String, Failure> {
+/// The key columns that `key` names, with the text of their values.
+pub fn members(keys: &[Key], key: Value) -> Result<Vec<(&Key, String)>, Failure> {
     let invalid = |message: String| {
         let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
         Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message).hint(format!(
@@ -165,29 +165,41 @@ fn conditions(keys: &[Key], key: Value) -> Result<String, Failure> {
     let Value::Object(members) = key else {
         return Err(invalid("key is not a jsonb object".into()));
     };
-    let mut conditions = Vec::new();
-    for (name, value) in members {
-        let Some(column) = keys.iter().find(|key| key.name == name) else {
-            return Err(invalid(format!("key names no key column: \"{name}\"")));
-        };
-        let text = match value {
-            Value::String(text) => text,
-            Value::Number(number) => number.to_string(),
-            Value::Bool(boolean) => boolean.to_string(),
-            Value::Null | Value::Array(_) | Value::Object(_) => {
-                return Err(invalid(format!(
-                    "key \"{name}\" is not a string, number or boolean"
-                )));
-            }
-        };
-        conditions.push(format!(
-            "r.{} {} {}::{}",
-            quote_identifier(&name),
-            column.equals,
-            quote_literal(&text),
-            column.sql_type
-        ));
-    }
+    members
+        .into_iter()
+        .map(|(name, value)| {
+            let Some(column) = keys.iter().find(|key| key.name == name) else {
+                return Err(invalid(format!("key names no key column: \"{name}\"")));
+            };
+            let text = match value {
+                Value::String(text) => text,
+                Value::Number(number) => number.to_string(),
+                Value::Bool(boolean) => boolean.to_string(),
+                Value::Null | Value::Array(_) | Value::Object(_) => {
+                    return Err(invalid(format!(
+                        "key \"{name}\" is not a string, number or boolean"
+                    )));
+                }
+            };
+            Ok((column, text))
+        })
+        .collect()
+}
+
+/// A WHERE clause for the key columns that `key` names.
+fn conditions(keys: &[Key], key: Value) -> Result<String, Failure> {
+    let conditions: Vec<String> = members(keys, key)?
+        .into_iter()
+        .map(|(column, text)| {
+            format!(
+                "r.{} {} {}::{}",
+                quote_identifier(&column.name),
+                column.equals,
+                quote_literal(&text),
+                column.sql_type
+            )
+        })
+        .collect();
     if conditions.is_empty() {
         return Ok(String::new());
     }

@@ -49,6 +49,7 @@ struct Deliverer {
     backoff: Backoff,
     last_logged: Option<(String, Instant)>,
     next_lease: Instant,
+    last_lease: Option<Instant>,
     next_look: Instant,
     vacuum: Vacuum,
 }
@@ -61,6 +62,7 @@ impl Deliverer {
             backoff: Backoff::default(),
             last_logged: None,
             next_lease: Instant::now(),
+            last_lease: None,
             next_look: Instant::now(),
             vacuum: Vacuum::default(),
         }
@@ -128,7 +130,13 @@ impl Deliverer {
                 self.report(failure);
             }
         }
+        if slot.is_doubted.swap(false, Ordering::SeqCst) {
+            // A reader asks for a look at the store; many of them get no more than a few.
+            let soon = self.last_lease.map(|last| last + SHORTEST_PAUSE);
+            self.next_lease = self.next_lease.min(soon.unwrap_or_else(Instant::now));
+        }
         if Instant::now() >= self.next_lease {
+            self.last_lease = Some(Instant::now());
             self.next_lease = Instant::now() + settings::cache_lease() / 3;
             process::transaction("renewing the lease", delivery::renew_lease)?;
         }

@@ -16,7 +16,7 @@ mod protocol;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 use std::thread;
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub struct Proxy {
 
 struct Shared {
     address: SocketAddr,
-    redis_port: u16,
+    redis_port: AtomicU16,
     rule: RwLock<Option<Arc<Rule>>>,
     connections: Mutex<Vec<(TcpStream, TcpStream)>>,
     black_hole: Mutex<bool>,
@@ -66,7 +66,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let shared = Arc::new(Shared {
             address: listener.local_addr().expect("its address"),
-            redis_port: redis.port(),
+            redis_port: AtomicU16::new(redis.port()),
             rule: RwLock::new(None),
             connections: Mutex::new(Vec::new()),
             black_hole: Mutex::new(false),
@@ -114,6 +114,11 @@ impl Proxy {
         if on {
             self.reset_connections();
         }
+    }
+
+    /// New connections go there from now on; those that exist stay where they are.
+    pub fn lead_to(&self, redis: &Redis) {
+        self.shared.redis_port.store(redis.port(), Ordering::SeqCst);
     }
 
     /// Ends every connection that is open now.
@@ -166,7 +171,8 @@ impl Shared {
 
     fn connect(self: Arc<Self>, client: TcpStream) {
         // Redis that is down looks to the client like a connection that ends at once.
-        let Ok(server) = TcpStream::connect(("127.0.0.1", self.redis_port)) else {
+        let Ok(server) = TcpStream::connect(("127.0.0.1", self.redis_port.load(Ordering::SeqCst)))
+        else {
             return;
         };
         for socket in [&client, &server] {

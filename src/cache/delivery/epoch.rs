@@ -3,18 +3,21 @@
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use std::sync::atomic::Ordering;
 
 use super::{as_owner, call, is_true};
 use crate::cache::random;
 use crate::cache::store;
 use crate::cache::validity;
 use crate::error::Failure;
-use crate::settings;
+use crate::{settings, shared_memory};
 
 /// What is recorded of the store.
 pub struct State {
     pub epoch: String,
-    pub run_id: String,
+    run_id: String,
+    replication_id: String,
+    batches: i64,
 }
 
 impl State {
@@ -24,7 +27,8 @@ impl State {
         let recorded = Spi::connect(|client| {
             let row = client
                 .select(
-                    "SELECT s.epoch, s.run_id FROM inventory_perf.cache_state s \
+                    "SELECT s.epoch, s.run_id, s.replication_id, s.batches \
+                     FROM inventory_perf.cache_state s \
                      WHERE s.started_at = pg_catalog.pg_postmaster_start_time()",
                     Some(1),
                     &[],
@@ -33,11 +37,15 @@ impl State {
             if row.is_empty() {
                 return Ok::<_, pgrx::spi::Error>(None);
             }
-            row.get_two::<String, String>()
-                .map(|(epoch, run_id)| epoch.zip(run_id))
+            Ok(Some(Self {
+                epoch: row.get::<String>(1)?.unwrap_or_default(),
+                run_id: row.get::<String>(2)?.unwrap_or_default(),
+                replication_id: row.get::<String>(3)?.unwrap_or_default(),
+                batches: row.get::<i64>(4)?.unwrap_or_default(),
+            }))
         })?;
         match recorded {
-            Some((epoch, run_id)) => Ok(Self { epoch, run_id }),
+            Some(state) => Ok(state),
             None => Self::begin(),
         }
     }
@@ -48,28 +56,74 @@ impl State {
         lock()?;
         let epoch = random::hex();
         let completed = completed();
+        let batches = store::confirmed_batches(0);
         let server = call(|store| {
-            store.set_epoch(&epoch, completed)?;
-            store.epoch()
+            store.set_epoch(&epoch, completed, batches)?;
+            store.identity()
         })?;
         let state = Self {
             epoch,
             run_id: server.run_id,
+            replication_id: server.replication_id,
+            batches: batches as i64,
         };
         Spi::connect_mut(|client| {
             client
                 .update(
                     include_str!("../../../sql/delivery/record_epoch.sql"),
                     None,
-                    &[state.epoch.as_str().into(), state.run_id.as_str().into()],
+                    &[
+                        state.epoch.as_str().into(),
+                        state.run_id.as_str().into(),
+                        state.replication_id.as_str().into(),
+                        state.batches.into(),
+                    ],
                 )
                 .map(|_| ())
         })?;
         Ok(state)
     }
 
-    pub fn is_of(&self, server: &store::Delivered) -> bool {
-        server.epoch.as_deref() == Some(&self.epoch) && server.run_id == self.run_id
+    /// Batches that the store has. To be read before the store is asked: others deliver as well.
+    pub fn batches(&self) -> u64 {
+        store::confirmed_batches(self.batches)
+    }
+
+    /// Whether it was the recorded store that took a batch, and it has the batches before; if so,
+    /// from now on a store without this one is none to believe.
+    pub fn confirm(&mut self, server: &store::Delivered) -> Result<bool, Failure> {
+        let Some(batches) = server.batches else {
+            return Ok(false);
+        };
+        if server.epoch.as_deref() != Some(&self.epoch) || server.run_id != self.run_id {
+            return Ok(false);
+        }
+        if let Some(slot) = shared_memory::this_slot() {
+            slot.batches.fetch_max(batches, Ordering::SeqCst);
+        } else if batches as i64 > self.batches {
+            self.batches = batches as i64;
+            Spi::connect_mut(|client| {
+                client
+                    .update(
+                        "UPDATE inventory_perf.cache_state s SET batches = $1 \
+                         WHERE s.epoch = $2 AND s.batches < $1",
+                        None,
+                        &[self.batches.into(), self.epoch.as_str().into()],
+                    )
+                    .map(|_| ())
+            })?;
+        }
+        Ok(true)
+    }
+
+    /// Whether this is the recorded store with at least so many batches.
+    fn is_of(&self, server: &store::Identity, batches: u64) -> bool {
+        server.epoch.as_deref() == Some(&self.epoch)
+            && server.run_id == self.run_id
+            && server.replication_id == self.replication_id
+            && server.batches.is_some_and(|present| present >= batches)
+            // what is not delivered yet cannot have been
+            && server.completed.is_some_and(|number| number <= completed())
     }
 }
 
@@ -107,8 +161,9 @@ pub fn completed() -> u64 {
 pub fn renew_lease() -> Result<(), Failure> {
     as_owner(|| {
         let state = State::confirmed()?;
-        let server = call(|store| store.epoch())?;
-        if !state.is_of(&server) {
+        let batches = state.batches();
+        let server = call(|store| store.identity())?;
+        if !state.is_of(&server, batches) {
             return State::begin().map(|_| ());
         }
         let lease = settings::cache_lease();
@@ -117,7 +172,7 @@ pub fn renew_lease() -> Result<(), Failure> {
              pg_catalog.clock_timestamp() - $1 * '1 millisecond'::pg_catalog.interval)",
             &[(lease.as_millis() as f64).into()],
         )?;
-        if !is_behind && !call(|store| store.renew_lease(&state.epoch, lease))? {
+        if !is_behind && !call(|store| store.renew_lease(&state.epoch, batches, lease))? {
             State::begin()?;
         }
         Ok(())

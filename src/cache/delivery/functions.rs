@@ -32,6 +32,7 @@ fn deliver_all(limit: Option<i64>) -> Result<i64, Failure> {
     }
     registry::require_writable(c"deliver_invalidations()");
     refuse_after_writes("deliver_invalidations()")?;
+    refuse_in_block()?;
     let mut size = BatchSize::default();
     let mut rows = 0;
     loop {
@@ -60,6 +61,23 @@ fn refuse_after_writes(function: &str) -> Result<(), Failure> {
     )
     .detail("What it made invalid can be delivered only after it has committed.")
     .hint("Commit first."))
+}
+
+/// What was delivered, and a new epoch, would keep others waiting until the block ends.
+fn refuse_in_block() -> Result<(), Failure> {
+    // SAFETY: reads the state of the transaction.
+    if !unsafe { pg_sys::IsTransactionBlock() } {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,
+        "deliver_invalidations() cannot run inside a transaction block",
+    )
+    .detail("It has to commit as soon as it has delivered, so that others can go on.")
+    .hint(
+        "Call it as a statement of its own, without BEGIN; switch autocommit on where a driver \
+         begins transactions by itself.",
+    ))
 }
 
 /// Waits until all that is in the outbox now has been delivered. False when time ran out.

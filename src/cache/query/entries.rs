@@ -12,7 +12,7 @@ use crate::cache::store::{self, StoreError, Trouble};
 use crate::cache::validity::{self, Admission};
 use crate::error::Failure;
 use crate::ledger::capture::check_interrupts;
-use crate::{settings, shared_memory};
+use crate::settings;
 
 /// How long others leave a query to the one that began to compute it.
 const FILL: Duration = Duration::from_secs(10);
@@ -79,12 +79,7 @@ impl Place {
 
     fn read(&self, admission: &Admission) -> Result<String, Miss> {
         let reading = store::call(|store| store.read(&self.entry, &self.stamps)).map_err(miss)?;
-        if let Err(miss) = admission.check_server(&reading.run_id, reading.epoch.as_deref()) {
-            if let Some(slot) = shared_memory::this_slot() {
-                slot.deliverer.wake();
-            }
-            return Err(miss);
-        }
+        admission.check_server(&reading.run_id, reading.epoch.as_deref(), reading.batches)?;
         let bytes = reading.entry.ok_or(if reading.is_expired {
             Miss::Expired
         } else {

@@ -5,7 +5,8 @@ use redis::{ConnectionLike, FromRedisValue, ServerErrorKind};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,10 @@ use crate::cache::store::{Result, StoreError, Trouble};
 
 /// Replies of a few short values.
 pub const SMALL_REPLY: usize = 1024 * 1024;
+
+/// Who a connection belongs to that names nobody.
+const DEFAULT_USER: &str = "default";
+const LONGEST_PASSWORD: u64 = 64 * 1024;
 
 /// Where Redis is and how to get in. Another value means another connection.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,6 +50,17 @@ pub fn open(target: &Target) -> Result<(Transport, Server)> {
         "" => settings.password().map(str::to_owned),
         file => Some(read_password(file)?),
     };
+    if let (None, Some(user)) = (&password, settings.username())
+        && user != DEFAULT_USER
+    {
+        return Err(StoreError::new(
+            Trouble::Configuration,
+            format!(
+                "inventory_perf.redis_url names the user \"{user}\" and there is no password; set \
+                 inventory_perf.redis_password_file (for a user without one, any text will do)"
+            ),
+        ));
+    }
     if let Some(password) = password {
         let mut command = redis::cmd("AUTH");
         if let Some(user) = settings.username() {
@@ -63,7 +79,8 @@ pub fn open(target: &Target) -> Result<(Transport, Server)> {
         query::<()>(&mut transport, redis::cmd("SELECT").arg(settings.db()))?;
     }
     transport.set_database(settings.db());
-    let server = ask_server(&mut transport)?;
+    let info: String = query(&mut transport, redis::cmd("INFO").arg("server"))?;
+    let server = Server::parse(&info)?;
     transport.bound(target.timeout, SMALL_REPLY);
     Ok((transport, server))
 }
@@ -147,6 +164,7 @@ fn tls_config(target: &Target) -> Result<ClientConfig> {
     if target.certificate_file.is_empty() {
         return Ok(builder.with_no_client_auth());
     }
+    check_file(&target.key_file)?;
     let key = PrivateKeyDer::from_pem_file(&target.key_file)
         .map_err(|error| file_trouble(&target.key_file, error))?;
     builder
@@ -155,6 +173,7 @@ fn tls_config(target: &Target) -> Result<ClientConfig> {
 }
 
 fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>> {
+    check_file(file)?;
     let read = || CertificateDer::pem_file_iter(file)?.collect::<std::result::Result<Vec<_>, _>>();
     let certificates = read().map_err(|error| file_trouble(file, error))?;
     if certificates.is_empty() {
@@ -164,12 +183,25 @@ fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>> {
 }
 
 fn read_password(file: &str) -> Result<String> {
-    let text = std::fs::read_to_string(file).map_err(|error| file_trouble(file, error))?;
+    check_file(file)?;
+    let mut text = String::new();
+    File::open(file)
+        .and_then(|content| content.take(LONGEST_PASSWORD).read_to_string(&mut text))
+        .map_err(|error| file_trouble(file, error))?;
     let password = text.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         return Err(file_trouble(file, "it is empty"));
     }
     Ok(password.to_owned())
+}
+
+/// What is no regular file could keep the session waiting for ever.
+fn check_file(file: &str) -> Result<()> {
+    match std::fs::metadata(file) {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(file_trouble(file, "it is not a regular file")),
+        Err(error) => Err(file_trouble(file, error)),
+    }
 }
 
 fn file_trouble(file: &str, problem: impl std::fmt::Display) -> StoreError {
@@ -183,25 +215,47 @@ fn tls_trouble(problem: impl Into<String>) -> StoreError {
     StoreError::new(Trouble::Configuration, problem)
 }
 
-fn ask_server(transport: &mut Transport) -> Result<Server> {
-    let text: String = query(transport, redis::cmd("INFO").arg("server"))?;
-    let field = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .map(str::trim)
-    };
-    let version = match (field("valkey_version"), field("redis_version")) {
-        (Some(valkey), _) => format!("valkey {valkey}"),
-        (None, Some(redis)) => format!("redis {redis}"),
-        (None, None) => "unknown".to_owned(),
-    };
-    let run_id = field("run_id")
-        .filter(|run_id| !run_id.is_empty())
-        .ok_or_else(|| StoreError::new(Trouble::Protocol, "the server does not tell its run_id"))?;
-    Ok(Server {
-        version,
-        run_id: run_id.to_owned(),
-    })
+/// A field of what INFO says.
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
+}
+
+fn untold(name: &str) -> StoreError {
+    StoreError::new(
+        Trouble::Protocol,
+        format!("the server does not tell its {name}"),
+    )
+}
+
+impl Server {
+    /// From INFO server.
+    pub fn parse(info: &str) -> Result<Self> {
+        let version = match (field(info, "valkey_version"), field(info, "redis_version")) {
+            (Some(valkey), _) => format!("valkey {valkey}"),
+            (None, Some(redis)) => format!("redis {redis}"),
+            (None, None) => "unknown".to_owned(),
+        };
+        let run_id = field(info, "run_id").ok_or_else(|| untold("run_id"))?;
+        Ok(Self {
+            version,
+            run_id: run_id.to_owned(),
+        })
+    }
+}
+
+/// From INFO replication of a primary.
+pub fn replication_id(info: &str) -> Result<String> {
+    if field(info, "role") != Some("master") {
+        return Err(StoreError::new(
+            Trouble::Unready,
+            "the server is a replica, not a primary",
+        ));
+    }
+    let id = field(info, "master_replid").ok_or_else(|| untold("master_replid"))?;
+    Ok(id.to_owned())
 }
 
 pub fn query<T: FromRedisValue>(transport: &mut Transport, command: &Cmd) -> Result<T> {
@@ -274,6 +328,30 @@ pub fn from_redis(error: RedisError) -> StoreError {
 #[cfg(test)]
 mod unit {
     use super::*;
+
+    #[test]
+    fn a_primary_tells_who_it_is_and_a_replica_is_none() {
+        let server = Server::parse("# Server\r\nredis_version:7.0.15\r\nrun_id:ab\r\n");
+        assert_eq!(
+            server,
+            Ok(Server {
+                version: "redis 7.0.15".to_owned(),
+                run_id: "ab".to_owned(),
+            })
+        );
+        assert!(Server::parse("redis_version:7.0.15\r\nrun_id:\r\n").is_err());
+        let primary = "role:master\r\nmaster_replid:cd\r\nmaster_replid2:ef\r\n";
+        assert_eq!(replication_id(primary), Ok("cd".to_owned()));
+        for (info, trouble) in [
+            ("role:slave\r\nmaster_replid:cd\r\n", Trouble::Unready),
+            ("role:master\r\n", Trouble::Protocol),
+        ] {
+            assert_eq!(
+                replication_id(info).map_err(|error| error.kind),
+                Err(trouble)
+            );
+        }
+    }
 
     #[test]
     fn what_failed_on_the_way_is_told_apart() {

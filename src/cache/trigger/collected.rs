@@ -13,6 +13,8 @@ pub struct Collected {
     size_limit: usize,
     /// Templates that still collect.
     open: usize,
+    /// There were more names than there may be.
+    is_past_limit: bool,
 }
 
 enum Names {
@@ -50,6 +52,7 @@ impl Collected {
             limit,
             size_limit: TEXT_LIMIT / templates.max(1),
             open: templates,
+            is_past_limit: false,
         }
     }
 
@@ -76,9 +79,19 @@ impl Collected {
         if let Names::Some(names) = &mut self.templates[template] {
             names.add(name);
             if names.len() > self.limit || names.size() > self.size_limit {
+                self.is_past_limit = true;
                 self.broaden(template);
             }
         }
+    }
+
+    /// More names than there may be were given out already.
+    pub fn pass_limit(&mut self) {
+        self.is_past_limit = true;
+    }
+
+    pub fn is_past_limit(&self) -> bool {
+        self.is_past_limit
     }
 
     /// The only name that a template can become.
@@ -139,6 +152,7 @@ mod unit {
             collected.add(0, name.as_bytes());
         }
         collected.add(1, b"t");
+        assert!(!collected.is_past_limit());
         let sorted = sort(collected, &[Target::Key, Target::Tag]);
         assert_eq!((sorted.keys.len(), sorted.tags.len()), (2, 1));
         assert!(!sorted.broadened && sorted.key_patterns.is_empty());
@@ -153,6 +167,7 @@ mod unit {
         }
         collected.add(1, b"t");
         assert!(!collected.is_open(0) && collected.is_open(1) && collected.is_any_open());
+        assert!(collected.is_past_limit());
         let sorted = sort(collected, &[Target::Key, Target::Tag, Target::Channel]);
         assert!(sorted.broadened && sorted.keys.is_empty());
         assert_eq!((sorted.key_patterns.len(), sorted.tags.len()), (1, 1));

@@ -19,6 +19,8 @@ thread_local! {
     static PLANS: RefCell<HashMap<pg_sys::Oid, Rc<Plan>>> = RefCell::new(HashMap::new());
     /// Triggers whose templates name columns that are not there, and that this was said of.
     static TOLD: RefCell<HashSet<pg_sys::Oid>> = RefCell::new(HashSet::new());
+    /// Tables that were said to make more invalid as a statement named too much.
+    static TOLD_OF_LIMIT: RefCell<HashSet<pg_sys::Oid>> = RefCell::new(HashSet::new());
 }
 
 pub struct Plan {
@@ -268,4 +270,25 @@ fn tell_of_missing(trigger: &pg_sys::Trigger, relation: pg_sys::Oid, missing: Op
         crate::sql::quote_literal(&table)
     ))
     .warn();
+}
+
+/// Says in the server's log, once in a session, that a limit makes more invalid than it has to be.
+pub fn tell_of_limit(root: pg_sys::Oid, limit: usize) {
+    if !TOLD_OF_LIMIT.with_borrow_mut(|told| told.insert(root)) {
+        return;
+    }
+    let table = relation_name(root);
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        format!("a statement on {table} makes more invalid in the cache than it has to"),
+    )
+    .detail(format!(
+        "It names more than {limit} different keys or tags of one template, or more text than a \
+         megabyte, so everything that the template can name becomes invalid."
+    ))
+    .hint(
+        "Change fewer rows in a statement, use tags of fewer different values, or raise \
+         inventory_perf.outbox_keys_limit. This is logged once for a session and table.",
+    )
+    .log();
 }

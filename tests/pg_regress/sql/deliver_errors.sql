@@ -12,6 +12,14 @@ SELECT inventory_perf.deliver_invalidations();
 ROLLBACK TO s;
 SELECT inventory_perf.wait_until_delivered();
 ROLLBACK;
+-- others would wait for its end
+BEGIN;
+SELECT inventory_perf.deliver_invalidations();
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+SELECT inventory_perf.deliver_invalidations(1);
+ROLLBACK;
 BEGIN READ ONLY;
 SELECT inventory_perf.deliver_invalidations();
 ROLLBACK;
