@@ -12,6 +12,7 @@ pub mod mapping;
 pub mod members;
 pub mod objects;
 pub mod registry;
+pub mod single_row;
 pub mod storage_row;
 pub mod stored_table;
 pub mod table_writer;

@@ -12,9 +12,9 @@ mod truncation;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::keys::KeyInterner;
 use super::legs::{LegBuffer, Movement, Movements, WideLeg, negate_numeric, numeric_datum};
 use super::registry::Ledger;
+use super::single_row::append_row;
 use super::table_writer::TableWriter;
 use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
@@ -100,12 +100,13 @@ unsafe fn capture_statement(
         .as_ref()
         .filter(|_| changes::are_wanted())
         .map(|told| changes::Changed::new(told, legs.keys.len()));
-    append_pending(plan.pending, plan.has_value, &mut legs, changed.as_mut())?;
+    append_pending(&plan, &mut legs, changed.as_mut())?;
     if let Some(changed) = changed {
         // SAFETY: the keys are of the types that the plan was made with.
         let keys = unsafe { changed.to_json(&legs.keys) };
         changes::note(trigger, relation, keys);
     }
+    plan.reuse(legs);
     Ok(())
 }
 
@@ -130,7 +131,7 @@ pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<bool, F
             has_rows = true;
             plan.collect(slot, &mut legs, retract)?;
             if legs.legs.len() + legs.wide.len() >= WHOLE_TABLE_BATCH {
-                append_pending(plan.pending, plan.has_value, &mut legs, None)?;
+                append_pending(&plan, &mut legs, None)?;
                 legs = plan.buffer();
             }
         }
@@ -139,7 +140,7 @@ pub fn capture_whole_table(member: pg_sys::Oid, retract: bool) -> Result<bool, F
         pg_sys::UnregisterSnapshot(snapshot);
         pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
     }
-    append_pending(plan.pending, plan.has_value, &mut legs, None)?;
+    append_pending(&plan, &mut legs, None)?;
     Ok(has_rows)
 }
 
@@ -158,8 +159,7 @@ const SORT_KEYS_FROM: usize = 64;
 
 /// Appends what was collected to the pending table. `changed` is told the keys.
 fn append_pending(
-    pending: pg_sys::Oid,
-    has_value: bool,
+    plan: &Plan,
     legs: &mut LegBuffer,
     mut changed: Option<&mut changes::Changed>,
 ) -> Result<(), Failure> {
@@ -169,19 +169,30 @@ fn append_pending(
     legs.sort();
     let mut movements =
         Movements::new(legs.legs.iter().copied()).filter(|movement| !movement.changes_nothing());
-    let first = movements.next();
+    let (first, second) = (movements.next(), movements.next());
     if first.is_none() && legs.wide.is_empty() {
         return Ok(());
     }
-    let mut row = PendingRow::new(has_value);
-    let mut writer = TableWriter::open(pending, &row.types(&legs.keys), false)?;
+    let mut row = PendingRow::new(plan.has_value);
+    if let (Some(movement), None, true) = (&first, &second, legs.wide.is_empty()) {
+        if let Some(changed) = &mut changed {
+            changed.add(movement.key);
+        }
+        let keys = legs.keys.datums(movement.key);
+        // SAFETY: a pending row has one datum for each of these columns.
+        return row.write(keys, movement, |values, nulls| unsafe {
+            append_row(plan.pending, &plan.pending_types, values, nulls)
+        });
+    }
+    let mut writer = TableWriter::open(plan.pending, &plan.pending_types, false)?;
     // SAFETY: the table has the columns of a pending row, which open() has checked.
     unsafe {
-        for movement in first.into_iter().chain(movements) {
+        for movement in first.into_iter().chain(second).chain(movements) {
             if let Some(changed) = &mut changed {
                 changed.add(movement.key);
             }
-            row.write(&mut writer, legs.keys.datums(movement.key), &movement);
+            let keys = legs.keys.datums(movement.key);
+            row.write(keys, &movement, |values, nulls| writer.push(values, nulls));
         }
         for wide in &legs.wide {
             if let Some(changed) = &mut changed {
@@ -200,7 +211,8 @@ pub fn append_wide(ledger: &Ledger, legs: &mut LegBuffer) -> Result<(), Failure>
         return Ok(());
     }
     let mut row = PendingRow::new(ledger.mapping.value.is_some());
-    let mut writer = TableWriter::open(ledger.pending, &row.types(&legs.keys), false)?;
+    let types = pending_types(legs.keys.type_oids(), row.has_value);
+    let mut writer = TableWriter::open(ledger.pending, &types, false)?;
     for wide in &legs.wide {
         // SAFETY: the table has the columns of a pending row, which open() has checked.
         unsafe { row.write_wide(&mut writer, legs.keys.datums(wide.key), wide) };
@@ -224,11 +236,14 @@ pub fn pending_types(keys: impl Iterator<Item = pg_sys::Oid>, has_value: bool) -
     types
 }
 
+/// The keys, day, two quantities, count, value and time.
+const MAX_COLUMNS: usize = MAX_KEYS + 6;
+
 /// One row of a pending table, reused from row to row.
 struct PendingRow {
     has_value: bool,
-    values: Vec<pg_sys::Datum>,
-    nulls: Vec<bool>,
+    values: [pg_sys::Datum; MAX_COLUMNS],
+    nulls: [bool; MAX_COLUMNS],
     zero: crate::decimal::EncodedNumeric,
     captured_at: pg_sys::Datum,
 }
@@ -237,8 +252,8 @@ impl PendingRow {
     fn new(has_value: bool) -> Self {
         Self {
             has_value,
-            values: Vec::new(),
-            nulls: Vec::new(),
+            values: [pg_sys::Datum::from(0); MAX_COLUMNS],
+            nulls: [false; MAX_COLUMNS],
             zero: crate::decimal::Decimal::ZERO.to_numeric(),
             // SAFETY: reads a backend variable.
             captured_at: pg_sys::Datum::from(unsafe {
@@ -247,16 +262,13 @@ impl PendingRow {
         }
     }
 
-    fn types(&self, keys: &KeyInterner) -> Vec<pg_sys::Oid> {
-        pending_types(keys.type_oids(), self.has_value)
-    }
-
-    unsafe fn write(
+    /// Hands the row to `append`, which copies it.
+    fn write<R>(
         &mut self,
-        writer: &mut TableWriter,
         keys: &[pg_sys::Datum],
         movement: &Movement,
-    ) {
+        append: impl FnOnce(&mut [pg_sys::Datum], &mut [bool]) -> R,
+    ) -> R {
         let in_quantity = movement.in_quantity.to_numeric();
         let out_quantity = movement.out_quantity.to_numeric();
         let value_change = if self.has_value {
@@ -264,18 +276,15 @@ impl PendingRow {
         } else {
             self.zero
         };
-        // SAFETY: the encoded numerics live until the row is copied; the caller promises the rest.
-        unsafe {
-            self.push(
-                writer,
-                keys,
-                movement.day(),
-                numeric_datum(&in_quantity),
-                numeric_datum(&out_quantity),
-                movement.move_count,
-                numeric_datum(&value_change),
-            );
-        }
+        let (values, nulls) = self.fill(
+            keys,
+            movement.day(),
+            numeric_datum(&in_quantity),
+            numeric_datum(&out_quantity),
+            movement.move_count,
+            numeric_datum(&value_change),
+        );
+        append(values, nulls)
     }
 
     unsafe fn write_wide(
@@ -298,44 +307,35 @@ impl PendingRow {
                 .value
                 .map_or(zero, |value| negate_if(value, wide.retract));
             let move_count = if wide.retract { -1 } else { 1 };
-            self.push(
-                writer,
-                keys,
-                wide.day,
-                in_quantity,
-                out_quantity,
-                move_count,
-                value,
-            );
+            let (values, nulls) =
+                self.fill(keys, wide.day, in_quantity, out_quantity, move_count, value);
+            writer.push(values, nulls);
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    unsafe fn push(
+    fn fill(
         &mut self,
-        writer: &mut TableWriter,
         keys: &[pg_sys::Datum],
         day: i32,
         in_quantity: pg_sys::Datum,
         out_quantity: pg_sys::Datum,
         move_count: i64,
         value_change: pg_sys::Datum,
-    ) {
-        self.values.clear();
-        self.values.extend_from_slice(keys);
-        self.values.extend([
-            pg_sys::Datum::from(day),
-            in_quantity,
-            out_quantity,
-            pg_sys::Datum::from(move_count),
-        ]);
+    ) -> (&mut [pg_sys::Datum], &mut [bool]) {
+        let mut width = keys.len();
+        self.values[..width].copy_from_slice(keys);
+        let mut add = |value| {
+            self.values[width] = value;
+            width += 1;
+        };
+        add(pg_sys::Datum::from(day));
+        add(in_quantity);
+        add(out_quantity);
+        add(pg_sys::Datum::from(move_count));
         if self.has_value {
-            self.values.push(value_change);
+            add(value_change);
         }
-        self.values.push(self.captured_at);
-        self.nulls.clear();
-        self.nulls.resize(self.values.len(), false);
-        // SAFETY: one datum for each column of the pending table.
-        unsafe { writer.push(&mut self.values, &mut self.nulls) }
+        add(self.captured_at);
+        (&mut self.values[..width], &mut self.nulls[..width])
     }
 }

@@ -205,6 +205,15 @@ impl KeyInterner {
             .reserve(keys, |number| hashes[*number as usize]);
     }
 
+    /// Forgets all keys, and copies new ones to the memory context that is current now.
+    pub fn start_over(&mut self) {
+        self.datums.clear();
+        self.hashes.clear();
+        self.numbers.clear();
+        // SAFETY: reads a backend variable.
+        self.context = unsafe { pg_sys::CurrentMemoryContext };
+    }
+
     pub fn type_oids(&self) -> impl Iterator<Item = pg_sys::Oid> {
         self.types.iter().map(|key_type| key_type.type_oid)
     }

@@ -227,6 +227,17 @@ impl LegBuffer {
         self.keys.reserve(rows);
     }
 
+    /// Forgets everything, for another use of the buffer. Whatever it allocated in memory contexts
+    /// may be gone.
+    pub fn start_over(&mut self) {
+        self.legs.clear();
+        self.wide.clear();
+        self.keys.start_over();
+        // SAFETY: reads a backend variable.
+        self.parent = unsafe { pg_sys::CurrentMemoryContext };
+        self.wide_context = std::ptr::null_mut();
+    }
+
     /// Adds the legs of one row of the mapping view, or with `retract` takes them back. Returns
     /// false for a row that does not count, as a key, its day or its quantity is NULL.
     ///

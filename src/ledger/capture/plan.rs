@@ -6,8 +6,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::MAX_KEYS;
 use super::changes::{self, Told};
+use super::{MAX_KEYS, pending_types};
 use crate::error::Failure;
 use crate::invalidation;
 use crate::ledger::keys::{KeyInterner, KeyType};
@@ -19,6 +19,9 @@ use crate::ledger::registry::Ledger;
 thread_local! {
     static PLANS: RefCell<HashMap<pg_sys::Oid, Rc<Plan>>> = RefCell::new(HashMap::new());
 }
+
+/// Legs that a buffer holds at most to be kept for the next statement.
+const SPARE_LEGS: usize = 64;
 
 /// How one column of the mapping view is worked out from a row of the ledger.
 enum Output {
@@ -65,6 +68,7 @@ impl Remembered {
 pub struct Plan {
     ledger: String,
     pub pending: pg_sys::Oid,
+    pub pending_types: Vec<pg_sys::Oid>,
     pub has_value: bool,
     /// How keys are told to whoever waits for changed levels; none if nobody can be told.
     pub told: Option<Told>,
@@ -78,6 +82,8 @@ pub struct Plan {
     /// The last column of the ledger that anything needs.
     columns: i32,
     expression_context: *mut pg_sys::ExprContext,
+    /// The buffer of the last statement, if it was a small one.
+    spare: Cell<Option<LegBuffer>>,
     /// Holds the expressions.
     memory: pg_sys::MemoryContext,
 }
@@ -162,6 +168,10 @@ impl Plan {
             let plan = Self {
                 ledger: ledger.name.clone(),
                 pending: ledger.pending,
+                pending_types: pending_types(
+                    key_types.iter().map(KeyType::oid),
+                    layout.value.is_some(),
+                ),
                 has_value: layout.value.is_some(),
                 told: changes::is_told(member)
                     .then(|| Told::new(&ledger.mapping.keys, key_types.iter().map(KeyType::oid))),
@@ -177,6 +187,7 @@ impl Plan {
                 filter,
                 columns,
                 expression_context: pg_sys::CreateStandaloneExprContext(),
+                spare: Cell::new(None),
                 memory,
             };
             pg_sys::table_close(member, pg_sys::NoLock as pg_sys::LOCKMODE);
@@ -189,12 +200,23 @@ impl Plan {
 
     /// A buffer for the legs of one statement.
     pub fn buffer(&self) -> LegBuffer {
+        if let Some(mut legs) = self.spare.take() {
+            legs.start_over();
+            return legs;
+        }
         LegBuffer::new(
             self.layout,
             self.quantity_type,
             self.value_type,
             KeyInterner::new(self.key_types.clone()),
         )
+    }
+
+    /// Keeps a buffer for the next statement, unless it takes much memory.
+    pub fn reuse(&self, legs: LegBuffer) {
+        if legs.legs.capacity().max(legs.wide.capacity()) <= SPARE_LEGS {
+            self.spare.set(Some(legs));
+        }
     }
 
     /// Adds the legs of the row in `slot`.
