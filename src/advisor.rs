@@ -32,6 +32,7 @@ mod definition;
 mod drops;
 mod evaluate;
 mod facts;
+mod groups;
 mod index;
 mod period;
 mod progress;

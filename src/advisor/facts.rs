@@ -5,6 +5,7 @@ mod indexes;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
+use std::collections::BTreeSet;
 
 use super::analysis::scope::Scope;
 use super::index::{IndexDefinition, Relation};
@@ -18,6 +19,8 @@ pub struct TableFacts {
     pub rows: f64,
     pub pages: f64,
     pub columns: Vec<ColumnFacts>,
+    /// Columns whose combinations are known, the most columns first, and how many there are.
+    pub together: Vec<(BTreeSet<String>, f64)>,
     /// Valid ones and invalid ones.
     pub indexes: Vec<ExistingIndex>,
     /// Schema of pg_trgm, where it is installed, as a SQL name.
@@ -85,6 +88,7 @@ impl TableFacts {
             rows: 1_000_000.0,
             pages: 20_000.0,
             columns,
+            together: Vec::new(),
             indexes: Vec::new(),
             trigrams: Some("\"public\"".into()),
         }
@@ -115,6 +119,14 @@ pub fn load(relation: u32, scope: &Scope) -> Result<TableFacts, Failure> {
         schema,
         name,
     };
+    let indexes = indexes::load(&relation);
+    let mut together = combinations(oid)?;
+    together.extend(
+        indexes
+            .iter()
+            .filter_map(|index| unique_columns(index, rows)),
+    );
+    together.sort_by_key(|(columns, _)| std::cmp::Reverse(columns.len()));
     Ok(TableFacts {
         kind: match kind.as_str() {
             "p" => TableKind::Partitioned,
@@ -124,13 +136,44 @@ pub fn load(relation: u32, scope: &Scope) -> Result<TableFacts, Failure> {
         rows,
         pages,
         columns: columns(oid, rows)?,
-        indexes: indexes::load(&relation),
+        together,
+        indexes,
         trigrams: scope
             .trigrams
             .as_ref()
             .map(|trigrams| trigrams.schema.clone()),
         relation,
     })
+}
+
+/// Columns of a unique index, of which each row has another combination.
+fn unique_columns(index: &ExistingIndex, rows: f64) -> Option<(BTreeSet<String>, f64)> {
+    let whole = index.unique && index.valid && index.definition.predicate.is_none();
+    let columns = index
+        .definition
+        .keys
+        .iter()
+        .map(|key| key.column_name().map(str::to_owned))
+        .collect::<Option<BTreeSet<String>>>()?;
+    (whole && columns.len() > 1).then_some((columns, rows))
+}
+
+/// What extended statistics say of combinations of columns.
+fn combinations(relation: Oid) -> Result<Vec<(BTreeSet<String>, f64)>, Failure> {
+    Ok(Spi::connect(|client| {
+        let found = client.select(
+            include_str!("../../sql/advisor/table_combinations.sql"),
+            None,
+            &[relation.into()],
+        )?;
+        let mut combinations = Vec::with_capacity(found.len());
+        for row in found {
+            let columns = row.get::<Vec<String>>(1)?.unwrap_or_default();
+            let count = row.get::<f64>(2)?.unwrap_or(1.0);
+            combinations.push((BTreeSet::from_iter(columns), count));
+        }
+        Ok::<_, pgrx::spi::Error>(combinations)
+    })?)
 }
 
 fn columns(relation: Oid, rows: f64) -> Result<Vec<ColumnFacts>, Failure> {

@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 
 use super::facts::{ColumnFacts, TableFacts};
+use super::groups::{self, Class, Group};
 use super::index::{IndexDefinition, IndexKey, Method};
 use super::size::{self, Contents, SizeEstimate, StoredKey};
 use super::writes::columns_of;
@@ -24,10 +25,6 @@ pub fn estimate(definition: &IndexDefinition, table: &TableFacts, share: f64) ->
         .iter()
         .map(|key| key_of(key, table))
         .collect();
-    let distinct: Vec<f64> = keys
-        .iter()
-        .map(|key| size::distinct_in_part(key.distinct, table.rows, rows))
-        .collect();
     let option = |name: &str, default: f64| {
         definition
             .options
@@ -41,11 +38,7 @@ pub fn estimate(definition: &IndexDefinition, table: &TableFacts, share: f64) ->
         rows,
         table_rows: table.rows,
         table_pages: table.pages,
-        distinct: size::combinations(&distinct, rows),
-        common: match keys.as_slice() {
-            [only] if share >= 1.0 => only.common.clone(),
-            _ => Vec::new(),
-        },
+        groups: groups_of(definition, &keys, table, share),
         deduplicates: definition.method == Method::Btree && keys.iter().all(|key| key.merged),
         keys: keys.iter().map(|key| key.stored).collect(),
         include: definition
@@ -61,17 +54,61 @@ pub fn estimate(definition: &IndexDefinition, table: &TableFacts, share: f64) ->
 
 struct Key {
     stored: StoredKey,
+    classes: Vec<Class>,
+    /// The most that one column in it has.
     distinct: f64,
-    common: Vec<f64>,
     merged: bool,
+}
+
+/// Of keys that statistics or a unique index know together, what they say; of others, that they
+/// are independent.
+fn groups_of(
+    definition: &IndexDefinition,
+    keys: &[Key],
+    table: &TableFacts,
+    share: f64,
+) -> Vec<Group> {
+    if let [only] = keys {
+        return groups::of_known(&only.classes, table.rows, share);
+    }
+    let mut apart: Vec<usize> = (0..keys.len()).collect();
+    let mut parts: Vec<Vec<Class>> = Vec::new();
+    let mut least = 1.0_f64;
+    for (columns, distinct) in &table.together {
+        let members: Vec<usize> = apart
+            .iter()
+            .copied()
+            .filter(|place| {
+                let name = definition.keys[*place].column_name();
+                name.is_some_and(|name| columns.contains(name))
+            })
+            .collect();
+        if members.len() == columns.len() {
+            let known: Vec<_> = members.iter().map(|m| keys[*m].classes.clone()).collect();
+            let known = groups::combined(&known);
+            parts.push(groups::adjusted(&known, table.rows, *distinct));
+            least = least.max(*distinct);
+            apart.retain(|place| !members.contains(place));
+        }
+    }
+    for place in apart {
+        parts.push(keys[place].classes.clone());
+        least = least.max(keys[place].distinct);
+    }
+    let mut all = groups::combined(&parts);
+    // One of them may have nearly all the combinations already.
+    if groups::distinct(&all, table.rows) < least {
+        all = groups::adjusted(&all, table.rows, least);
+    }
+    groups::by_chance(&all, table.rows * share)
 }
 
 fn key_of(key: &IndexKey, table: &TableFacts) -> Key {
     if let Some(column) = key.column_name().and_then(|name| table.column(name)) {
         return Key {
             stored: stored(column),
-            distinct: column.distinct.unwrap_or(table.rows.min(200.0)),
-            common: column.common.iter().map(|(_, share)| *share).collect(),
+            classes: classes(column, table.rows),
+            distinct: distinct(column, table.rows),
             merged: merged(column.type_oid),
         };
     }
@@ -79,10 +116,8 @@ fn key_of(key: &IndexKey, table: &TableFacts) -> Key {
     let alone = IndexDefinition::btree(table.relation.clone(), vec![key.clone()]);
     let names = columns_of(&alone, table.columns.iter().map(|c| c.name.clone()));
     let columns: Vec<&ColumnFacts> = names.iter().filter_map(|name| table.column(name)).collect();
-    let distinct: Vec<f64> = columns
-        .iter()
-        .map(|column| column.distinct.unwrap_or(table.rows.min(200.0)))
-        .collect();
+    let all: Vec<Vec<Class>> = columns.iter().map(|c| classes(c, table.rows)).collect();
+    let all = groups::combined(&all);
     let widest = columns
         .iter()
         .max_by(|a, b| a.width.total_cmp(&b.width))
@@ -95,10 +130,19 @@ fn key_of(key: &IndexKey, table: &TableFacts) -> Key {
             null_fraction: 0.0,
             spread: 0.0,
         }),
-        distinct: size::combinations(&distinct, table.rows),
-        common: Vec::new(),
+        distinct: groups::distinct(&all, table.rows),
+        classes: all,
         merged: columns.iter().all(|column| merged(column.type_oid)),
     }
+}
+
+fn distinct(column: &ColumnFacts, rows: f64) -> f64 {
+    column.distinct.unwrap_or(rows.min(200.0))
+}
+
+fn classes(column: &ColumnFacts, rows: f64) -> Vec<Class> {
+    let common: Vec<f64> = column.common.iter().map(|(_, share)| *share).collect();
+    groups::of_key(distinct(column, rows), &common, column.null_fraction)
 }
 
 fn stored(column: &ColumnFacts) -> StoredKey {
@@ -114,12 +158,13 @@ fn stored(column: &ColumnFacts) -> StoredKey {
             &mut alignment,
         );
     }
+    let (width, spread) = if length > 0 {
+        (f64::from(length), 0.0)
+    } else {
+        widths(column)
+    };
     StoredKey {
-        width: if length > 0 {
-            f64::from(length)
-        } else {
-            column.width
-        },
+        width,
         fixed: length > 0,
         alignment: match alignment as u8 {
             b'c' => 1.0,
@@ -128,28 +173,68 @@ fn stored(column: &ColumnFacts) -> StoredKey {
             _ => 4.0,
         },
         null_fraction: column.null_fraction,
-        spread: if length > 0 { 0.0 } else { spread(column) },
+        spread,
     }
 }
 
-/// How much the lengths of a column's values vary, seen on those in its statistics.
-fn spread(column: &ColumnFacts) -> f64 {
-    let lengths: Vec<f64> = column
-        .bounds
+/// Average width of a column's values and how much it varies, as a share of it, seen on those in
+/// its statistics. Of the average, pg_stats has the whole bytes only.
+fn widths(column: &ColumnFacts) -> (f64, f64) {
+    let size = |value: &String| stored_bytes(value, column.type_oid);
+    let known: f64 = column.common.iter().map(|(_, share)| share).sum();
+    let others = (1.0 - column.null_fraction - known).max(0.0);
+    let each = others / column.bounds.len().max(1) as f64;
+    let sizes: Vec<(f64, f64)> = column
+        .common
         .iter()
-        .chain(column.common.iter().map(|(value, _)| value))
-        .map(|value| value.len() as f64)
+        .map(|(value, share)| (size(value), *share))
+        .chain(column.bounds.iter().map(|value| (size(value), each)))
         .collect();
-    if lengths.len() < 2 {
-        return 0.1;
+    let total: f64 = sizes.iter().map(|(_, share)| share).sum();
+    if sizes.len() < 2 || total <= 0.0 {
+        return (column.width + 0.5, 0.1);
     }
-    let mean = lengths.iter().sum::<f64>() / lengths.len() as f64;
-    let variance = lengths
+    let mean = sizes.iter().map(|(size, share)| size * share).sum::<f64>() / total;
+    let variance = sizes
         .iter()
-        .map(|length| (length - mean).powi(2))
+        .map(|(size, share)| (size - mean).powi(2) * share)
         .sum::<f64>()
-        / lengths.len() as f64;
-    (variance.sqrt() / mean.max(1.0)).min(0.6)
+        / total;
+    let width = mean.clamp(column.width, column.width + 0.999);
+    (width, (variance.sqrt() / mean.max(1.0)).min(0.6))
+}
+
+/// Bytes of a value of varying length, from its text.
+fn stored_bytes(value: &str, type_oid: u32) -> f64 {
+    const HEADER: usize = 1;
+    if type_oid == pg_sys::NUMERICOID.to_u32() {
+        (HEADER + 2 + 2 * numeric_digits(value)) as f64
+    } else {
+        (HEADER + value.len()) as f64
+    }
+}
+
+/// Digits to the base of 10,000, without zeros at either end.
+fn numeric_digits(value: &str) -> usize {
+    let digits = value.trim_start_matches('-');
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let padded = |text: String| -> Vec<bool> {
+        let bytes = text.into_bytes();
+        bytes
+            .chunks(4)
+            .map(|four| four.iter().any(|digit| *digit != b'0'))
+            .collect()
+    };
+    let lead = (4 - whole.len() % 4) % 4;
+    let mut groups = padded("0".repeat(lead) + whole);
+    let trail = (4 - fraction.len() % 4) % 4;
+    groups.extend(padded(fraction.to_owned() + &"0".repeat(trail)));
+    let first = groups.iter().position(|any| *any);
+    let last = groups.iter().rposition(|any| *any);
+    match (first, last) {
+        (Some(first), Some(last)) => last - first + 1,
+        _ => 0,
+    }
 }
 
 fn merged(type_oid: u32) -> bool {
@@ -161,4 +246,25 @@ fn merged(type_oid: u32) -> bool {
     // SAFETY: as above.
     let kind = unsafe { pg_sys::get_typtype(type_oid.into()) } as u8;
     !denied && !is_array && (kind == b'b' || kind == b'e' || kind == b'd')
+}
+
+#[cfg(test)]
+mod unit {
+    use super::numeric_digits;
+
+    /// As pg_column_size() has them: three bytes and two for each digit.
+    #[test]
+    fn digits_of_numeric_values() {
+        for (value, digits) in [
+            ("40170.00", 2),
+            ("1952.00", 1),
+            ("0.05", 1),
+            ("0.00", 0),
+            ("-12345.6789", 3),
+            ("10000", 1),
+            ("100000000.5", 4),
+        ] {
+            assert_eq!(numeric_digits(value), digits, "{value}");
+        }
+    }
 }
