@@ -37,6 +37,7 @@ mod index;
 mod period;
 mod progress;
 mod recipe;
+mod relevance;
 mod search;
 mod size;
 mod sizing;

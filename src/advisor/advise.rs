@@ -8,14 +8,14 @@ use pgrx::{JsonB, pg_sys};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use self::rows::{Row, costed_row, ruled_row, steps};
+use self::rows::{Row, costed_row, final_plans, ruled_row, steps};
 use super::by_rule;
 use super::candidates::{self, Candidate, Options};
 use super::facts::TableFacts;
 use super::period;
 use super::progress::Progress;
 use super::recipe::Names;
-use super::search::{self, Costs, Evaluator, Id, Limits};
+use super::search::{self, Costs, Evaluator, Id, Limits, Phase};
 use super::statement::Source;
 use super::whatif::HypoPg;
 use super::workload::{self, Workload};
@@ -149,6 +149,7 @@ fn advise(request: Request) -> Result<Vec<Row>, Failure> {
             request.max_columns,
             progress,
         );
+        world.enter(Phase::Candidates);
         world.count_writes(&period::counted(tables.keys().copied(), recorded)?);
         let candidates = all_candidates(&mut world, &tables, only.as_ref(), request.max_columns);
         let limits = Limits {
@@ -160,11 +161,13 @@ fn advise(request: Request) -> Result<Vec<Row>, Failure> {
         let mut left = request
             .budget
             .map(|budget| budget.saturating_sub(search.bytes(&chosen.order)));
+        let config = ascending(&chosen.order);
+        let plans = final_plans(&mut search, &config)?;
         tracing(&search);
         let mut names = Names::default();
         let mut rows = Vec::new();
         for id in &chosen.order {
-            let row = costed_row(&mut search, *id, &chosen.order, &candidates.reasons)?;
+            let row = costed_row(&search, *id, &config, &plans, &candidates.reasons);
             rows.extend(steps(
                 search.costs.definition(*id),
                 &tables,
@@ -172,7 +175,6 @@ fn advise(request: Request) -> Result<Vec<Row>, Failure> {
                 &mut names,
             )?);
         }
-        let config = ascending(&chosen.order);
         for ruled in by_rule::choose(&mut search, &config, &candidates.ruled, &mut left) {
             let row = ruled_row(&search, &ruled);
             rows.extend(steps(
@@ -186,7 +188,7 @@ fn advise(request: Request) -> Result<Vec<Row>, Failure> {
     })?
 }
 
-/// Tells, for those who look, how much of the search memory answered.
+/// Tells, for those who look, how much of the search memory answered, and where time went.
 fn tracing(search: &Search) {
     let counts = search.counts;
     ereport!(
@@ -198,6 +200,11 @@ fn tracing(search: &Search) {
             counts.asked - counts.answered,
             counts.hit_percent()
         )
+    );
+    ereport!(
+        PgLogLevel::DEBUG1,
+        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        format!("time of the search: {}", search.costs.phases())
     );
 }
 
@@ -218,6 +225,7 @@ fn all_candidates(
     let options = Options {
         max_columns,
         partial: true,
+        values: candidates::values(world.statements.iter().map(|statement| &statement.shape)),
     };
     let mut all = Candidates::default();
     for statement in 0..world.statements.len() {

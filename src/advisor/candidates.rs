@@ -6,19 +6,47 @@ mod special;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::analysis::shape::{Condition, Key, QueryShape, TableUse};
+use super::analysis::shape::{Condition, Key, QueryShape, TableUse, Test};
 use super::facts::TableFacts;
 use super::index::{IndexDefinition, KeyExpression};
 
 /// What a caller allows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Keys of one index at most.
     pub max_columns: usize,
     /// Indexes over a part of the rows.
     pub partial: bool,
+    /// Keys of tables, by their OID, that the workload compares with many constants.
+    pub values: BTreeSet<(u32, KeyExpression)>,
+}
+
+/// A key that the workload compares with more constants tells values apart, not states.
+const STATES_ASKED: usize = 3;
+
+/// The keys that statements compare with so many different constants that an index over the rows
+/// of one of them would serve the next statement of the kind no more.
+pub fn values<'a>(shapes: impl Iterator<Item = &'a QueryShape>) -> BTreeSet<(u32, KeyExpression)> {
+    let mut asked: BTreeMap<(u32, &KeyExpression), BTreeSet<&str>> = BTreeMap::new();
+    for used in shapes.flat_map(|shape| &shape.uses) {
+        for condition in used.every_condition() {
+            if let (Some(key), Some(predicate)) = (&condition.key, &condition.predicate)
+                && matches!(condition.test, Test::Equal | Test::AnyOf)
+            {
+                asked
+                    .entry((used.relation, &key.expression))
+                    .or_default()
+                    .insert(predicate);
+            }
+        }
+    }
+    asked
+        .into_iter()
+        .filter(|(_, predicates)| predicates.len() > STATES_ASKED)
+        .map(|((relation, key), _)| (relation, key.clone()))
+        .collect()
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -76,7 +76,7 @@ fn evaluate(
     let mut progress = Progress::new(None);
     let mut rows = Vec::new();
     for statement in workload::gather(workload, None)?.statements {
-        progress.tick("planning the workload");
+        progress.tick();
         progress.plans += 2;
         let scenario = Scenario {
             there: &there,

@@ -48,6 +48,7 @@ mod tests {
         let options = Options {
             max_columns: 3,
             partial: true,
+            ..Options::default()
         };
         workload
             .statements

@@ -3,14 +3,46 @@
 use pgrx::prelude::*;
 use std::time::{Duration, Instant};
 
+use super::search::Phase;
+
 /// Time between two messages.
 const PAUSE: Duration = Duration::from_secs(5);
+
+impl Phase {
+    /// Share of the limit after which the phase ends; what is left is for the rows.
+    fn end(self) -> f64 {
+        match self {
+            Self::Workload => 0.5,
+            Self::Candidates => 0.55,
+            Self::Picking => 0.65,
+            Self::Published => 0.7,
+            Self::Seeded => 0.76,
+            Self::Shared => 0.78,
+            Self::Moving => 0.9,
+            Self::Finishing => 0.95,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Workload => "planning the workload",
+            Self::Candidates => "finding candidates",
+            Self::Picking => "asking for the planner's choice",
+            Self::Published | Self::Seeded | Self::Shared => "choosing indexes",
+            Self::Moving => "improving the choice",
+            Self::Finishing => "finishing the choice",
+        }
+    }
+}
 
 #[derive(Debug)]
 pub struct Progress {
     started: Instant,
     told: Instant,
     limit: Option<Duration>,
+    phase: Phase,
+    /// When each phase began.
+    begun: Vec<(Phase, Duration)>,
     /// Plans made.
     pub plans: u64,
 }
@@ -22,17 +54,36 @@ impl Progress {
             started: now,
             told: now,
             limit,
+            phase: Phase::Workload,
+            begun: vec![(Phase::Workload, Duration::ZERO)],
             plans: 0,
         }
     }
 
+    pub fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.begun.push((phase, self.started.elapsed()));
+    }
+
+    /// Whether the time for this phase is up.
     pub fn is_over(&self) -> bool {
         self.limit
-            .is_some_and(|limit| self.started.elapsed() >= limit)
+            .is_some_and(|limit| self.started.elapsed() >= limit.mul_f64(self.phase.end()))
+    }
+
+    /// How long each phase took until now.
+    pub fn phases(&self) -> String {
+        let ends = self.begun.iter().skip(1).map(|(_, begin)| *begin);
+        self.begun
+            .iter()
+            .zip(ends.chain([self.started.elapsed()]))
+            .map(|((phase, begin), end)| format!("{phase:?} {} ms", (end - *begin).as_millis()))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// Lets the statement be cancelled, and says what it does now and then.
-    pub fn tick(&mut self, doing: &str) {
+    pub fn tick(&mut self) {
         pgrx::check_for_interrupts!();
         if self.told.elapsed() < PAUSE {
             return;
@@ -46,7 +97,8 @@ impl Progress {
             PgLogLevel::NOTICE,
             PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
             format!(
-                "{doing}: {}{of} seconds, {} plans",
+                "{}: {}{of} seconds, {} plans",
+                self.phase.words(),
                 self.started.elapsed().as_secs(),
                 self.plans
             )

@@ -32,6 +32,21 @@ pub struct Planned {
     pub used: Vec<Id>,
 }
 
+/// What the search does, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Workload,
+    Candidates,
+    /// The planner's own choice for each statement.
+    Picking,
+    /// Greedy choices, each from another start.
+    Published,
+    Seeded,
+    Shared,
+    Moving,
+    Finishing,
+}
+
 /// What the search knows of the world.
 pub trait Costs {
     fn statements(&self) -> usize;
@@ -69,7 +84,13 @@ pub trait Costs {
     /// One index that serves for both.
     fn merged(&mut self, left: Id, right: Id) -> Option<Id>;
 
-    /// Called often: whether time is up. May raise what cancels.
+    /// Whether the statement reads one table, once.
+    fn reads_once(&self, statement: usize) -> bool;
+
+    /// What is done from here on.
+    fn enter(&mut self, phase: Phase);
+
+    /// Called often: whether the time for this phase is up. May raise what cancels.
     fn expired(&mut self) -> bool;
 }
 
@@ -130,15 +151,31 @@ pub fn choose<C: Costs>(
         .copied()
         .filter(|id| evaluator.costs.is_single(*id))
         .collect();
-    let (pool, sets) = pool(evaluator, candidates);
-    let extend = extend::extend(evaluator, &singles, &BTreeSet::new(), limits);
+    evaluator.costs.enter(Phase::Picking);
+    let picks = pick(evaluator, candidates);
+    evaluator.costs.enter(Phase::Published);
+    let empty = Config::new;
+    let extend = extend::extend(evaluator, empty(), &singles, &BTreeSet::new(), limits);
     let published = prune::prune(evaluator, extend.clone(), limits);
     chosen.objective_extend = evaluator.objective(&published);
-    let seeded = extend::extend(evaluator, &pool, &sets, limits);
+    evaluator.costs.enter(Phase::Seeded);
+    let mut starts = vec![extend::extend(
+        evaluator,
+        empty(),
+        &picks.pool,
+        &picks.sets,
+        limits,
+    )];
+    starts.push(extend);
+    if limits.budget.is_some() {
+        evaluator.costs.enter(Phase::Shared);
+        starts.push(extend::by_share(evaluator, &picks.first, limits));
+    }
+    evaluator.costs.enter(Phase::Moving);
     let mut config = published;
     let mut least = chosen.objective_extend;
-    for start in [seeded, extend] {
-        let moved = moves::improve(evaluator, start, &pool, limits);
+    for start in starts {
+        let moved = moves::improve(evaluator, start, &picks.pool, limits);
         let moved = prune::prune(evaluator, moved, limits);
         let objective = evaluator.objective(&moved);
         if objective < least {
@@ -146,6 +183,23 @@ pub fn choose<C: Costs>(
             config = moved;
         }
     }
+    evaluator.costs.enter(Phase::Finishing);
+    let config = finish(evaluator, config, candidates, &picks, &chosen, limits);
+    chosen.objective_after = evaluator.objective(&config);
+    chosen.order = extend::by_benefit(evaluator, &config);
+    chosen
+}
+
+/// Takes back what is hardly worth its bytes, and uses what that leaves of a budget.
+fn finish<C: Costs>(
+    evaluator: &mut Evaluator<C>,
+    config: Config,
+    candidates: &[Id],
+    picks: &Picks,
+    chosen: &Chosen,
+    limits: &Limits,
+) -> Config {
+    let before = config.clone();
     let config = moves::shrink(evaluator, config, chosen.objective_extend, limits);
     // Where bytes are counted, the costs for them are, too.
     let most = match limits.budget {
@@ -154,21 +208,36 @@ pub fn choose<C: Costs>(
     };
     let config = moves::replace_by_smaller(evaluator, config, candidates, most, limits);
     let config = prune::prune(evaluator, config, limits);
-    chosen.objective_after = evaluator.objective(&config);
-    chosen.order = extend::by_benefit(evaluator, &config);
-    chosen
+    if limits.budget.is_none() {
+        return config;
+    }
+    let filled = extend::extend(evaluator, config, &picks.pool, &picks.sets, limits);
+    let filled = moves::improve(evaluator, filled, &picks.pool, limits);
+    let filled = prune::prune(evaluator, filled, limits);
+    if evaluator.objective(&filled) < evaluator.objective(&before) {
+        filled
+    } else {
+        before
+    }
+}
+
+/// What the planner picks.
+#[derive(Default)]
+struct Picks {
+    /// Every index that it picks for some statement, and every single column that helps one.
+    pool: BTreeSet<Id>,
+    /// What it picks together.
+    sets: BTreeSet<Config>,
+    /// What it picks for each statement first.
+    first: Vec<(usize, Config)>,
 }
 
 /// What the planner picks for each statement when it may pick from everything, and again without
 /// what it picked; and every single column that helps by itself. What it picks together, for the
 /// arms of an OR or the sides of a join, may be of no use alone: it comes as sets, too.
-fn pool<C: Costs>(
-    evaluator: &mut Evaluator<C>,
-    candidates: &[Id],
-) -> (BTreeSet<Id>, BTreeSet<Config>) {
+fn pick<C: Costs>(evaluator: &mut Evaluator<C>, candidates: &[Id]) -> Picks {
     const ROUNDS: usize = 3;
-    let mut pool = BTreeSet::new();
-    let mut sets = BTreeSet::new();
+    let mut picks = Picks::default();
     for statement in 0..evaluator.costs.statements() {
         let mut open: Config = candidates
             .iter()
@@ -176,12 +245,7 @@ fn pool<C: Costs>(
             .filter(|id| evaluator.costs.relevant(statement, *id))
             .collect();
         let alone = evaluator.plan(statement, &[]).cost;
-        for id in &open {
-            if evaluator.costs.is_single(*id) && evaluator.plan(statement, &[*id]).cost < alone {
-                pool.insert(*id);
-            }
-        }
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             if open.is_empty() || evaluator.costs.expired() {
                 break;
             }
@@ -189,12 +253,28 @@ fn pool<C: Costs>(
             if planned.used.is_empty() || planned.cost >= alone {
                 break;
             }
-            pool.extend(planned.used.iter().copied());
+            if round == 0 {
+                picks.first.push((statement, planned.used.clone()));
+            }
+            picks.pool.extend(planned.used.iter().copied());
             if planned.used.len() > 1 {
-                sets.insert(planned.used.clone());
+                picks.sets.insert(planned.used.clone());
             }
             open.retain(|id| !planned.used.contains(id));
         }
     }
-    (pool, sets)
+    for statement in 0..evaluator.costs.statements() {
+        let alone = evaluator.plan(statement, &[]).cost;
+        for id in candidates {
+            if evaluator.costs.is_single(*id)
+                && !picks.pool.contains(id)
+                && evaluator.costs.relevant(statement, *id)
+                && !evaluator.costs.expired()
+                && evaluator.plan(statement, &[*id]).cost < alone
+            {
+                picks.pool.insert(*id);
+            }
+        }
+    }
+    picks
 }

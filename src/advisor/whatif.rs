@@ -2,6 +2,7 @@
 
 mod hypopg;
 mod planning;
+mod templates;
 
 pub use hypopg::HypoPg;
 
@@ -13,6 +14,7 @@ use super::subtransaction::Refusal;
 /// An index that only the planner sees.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hypothetical {
+    /// By which plans name it; no real index has it.
     pub oid: u32,
     pub size: SizeEstimate,
 }

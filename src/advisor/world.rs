@@ -1,12 +1,14 @@
 //! The workload and the indexes that are considered for it, as the search sees them.
 
+use pgrx::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::analysis::shape::{Command, Condition, Key, TableUse, Test};
 use super::facts::TableFacts;
 use super::index::{IndexDefinition, IndexKey, Method};
 use super::progress::Progress;
-use super::search::{Costs, Id, Planned};
+use super::relevance::concerns;
+use super::search::{Costs, Id, Phase, Planned};
 use super::size::SizeEstimate;
 use super::sizing;
 use super::statement::Statement;
@@ -14,7 +16,7 @@ use super::subtransaction::Refusal;
 use super::whatif::{Hypothetical, PlanCost, Scenario, WhatIf};
 use super::writes::{self, TableWrites, Update, Written};
 
-/// Indexes considered at most; hypopg numbers about 2,500.
+/// Indexes considered at most.
 const CONSIDERED: usize = 2_000;
 /// An index that carries columns is a copy of its rows: at most this share of their size.
 const MOST_CARRIED: f64 = 0.5;
@@ -57,8 +59,14 @@ impl<'a, W: WhatIf> World<'a, W> {
     ) -> Self {
         let mut counted = Vec::with_capacity(statements.len());
         let mut today = Vec::with_capacity(statements.len());
-        for statement in statements {
-            progress.tick("planning the workload");
+        let all = statements.len();
+        for (place, statement) in statements.into_iter().enumerate() {
+            progress.tick();
+            if place > 0 && progress.is_over() {
+                left_out(place, all);
+                break;
+            }
+            progress.plans += 1;
             if let Ok(cost) = whatif.cost(&statement, Scenario::default()) {
                 counted.push(statement);
                 today.push(cost);
@@ -169,7 +177,11 @@ impl<'a, W: WhatIf> World<'a, W> {
         let written = Written::new(definition, share, names_of(table));
         let concerned = (0..self.statements.len())
             .filter(|statement| {
-                concerns(&self.statements[*statement], relation, definition, &written)
+                concerns(
+                    &self.statements[*statement].shape,
+                    definition,
+                    &written.columns,
+                )
             })
             .collect();
         Some(Entry {
@@ -215,6 +227,11 @@ impl<'a, W: WhatIf> World<'a, W> {
         self.whatif.cost(&self.statements[statement], scenario)
     }
 
+    /// How long each phase took.
+    pub fn phases(&self) -> String {
+        self.progress.phases()
+    }
+
     pub fn id_of(&self, oid: u32, config: &[Id]) -> Option<Id> {
         config
             .iter()
@@ -233,6 +250,17 @@ impl<'a, W: WhatIf> World<'a, W> {
             _ => 0.0,
         }
     }
+}
+
+/// Says that time was too short to plan every statement once.
+fn left_out(planned: usize, all: usize) {
+    ereport!(
+        PgLogLevel::NOTICE,
+        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        format!(
+            "advice is for the first {planned} of {all} statements: time_limit is too short for all"
+        )
+    );
 }
 
 /// Share of its table's rows that satisfy the predicate of an index, as the planner estimates it.
@@ -276,38 +304,6 @@ fn weights(statements: &[Statement], today: &[PlanCost]) -> Vec<f64> {
 
 fn names_of(table: &TableFacts) -> impl Iterator<Item = String> {
     table.columns.iter().map(|column| column.name.clone())
-}
-
-/// Whether a plan of the statement could use the index: by its first key, or as a smaller copy of
-/// the table.
-fn concerns(
-    statement: &Statement,
-    relation: u32,
-    definition: &IndexDefinition,
-    written: &Written,
-) -> bool {
-    let first: Option<&str> = definition.keys.first().and_then(IndexKey::column_name);
-    statement
-        .shape
-        .uses
-        .iter()
-        .filter(|table_use| table_use.relation == relation)
-        .any(|table_use| {
-            let searched = match first {
-                Some(column) => table_use.columns.contains(column),
-                None => written
-                    .columns
-                    .iter()
-                    .any(|column| table_use.columns.contains(column)),
-            };
-            let copied = !table_use.whole_row
-                && definition.method == Method::Btree
-                && table_use
-                    .columns
-                    .iter()
-                    .all(|column| definition.columns().any(|carried| carried == column));
-            searched || copied
-        })
 }
 
 /// The keys that could make a B-tree wider for this use of a table.
@@ -478,8 +474,16 @@ impl<W: WhatIf> Costs for World<'_, W> {
         self.consider(both)
     }
 
+    fn reads_once(&self, statement: usize) -> bool {
+        self.statements[statement].shape.uses.len() == 1
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.progress.enter(phase);
+    }
+
     fn expired(&mut self) -> bool {
-        self.progress.tick("searching");
+        self.progress.tick();
         self.progress.is_over()
     }
 }

@@ -3,7 +3,7 @@
 use pgrx::{JsonB, pg_sys};
 use std::collections::BTreeMap;
 
-use super::{Search, ascending};
+use super::Search;
 use crate::advisor::by_rule::Ruled;
 use crate::advisor::facts::TableFacts;
 use crate::advisor::index::{IndexDefinition, Method};
@@ -34,13 +34,30 @@ pub struct Row {
     pub queries: Option<JsonB>,
 }
 
-pub fn costed_row(
+/// What each statement that an index could matter to costs with all of them.
+pub fn final_plans(
     search: &mut Search,
+    config: &[Id],
+) -> Result<BTreeMap<usize, PlanCost>, Failure> {
+    let mut plans = BTreeMap::new();
+    for statement in search.concerned(config) {
+        let relevant: Vec<Id> = config
+            .iter()
+            .copied()
+            .filter(|id| search.costs.relevant(statement, *id))
+            .collect();
+        plans.insert(statement, search.costs.detail(statement, &relevant)?);
+    }
+    Ok(plans)
+}
+
+pub fn costed_row(
+    search: &Search,
     id: Id,
-    chosen: &[Id],
+    config: &[Id],
+    plans: &BTreeMap<usize, PlanCost>,
     reasons: &BTreeMap<Id, String>,
-) -> Result<Row, Failure> {
-    let config = ascending(chosen);
+) -> Row {
     let rest: Vec<Id> = config
         .iter()
         .copied()
@@ -50,9 +67,11 @@ pub fn costed_row(
     let mut numbers = Vec::new();
     let (mut before, mut after) = (0.0, 0.0);
     let mut validity = Validity::default();
-    for statement in search.costs.concerned(id).to_vec() {
-        let today = search.costs.today[statement].clone();
-        let with = search.costs.detail(statement, &config)?;
+    for statement in search.costs.concerned(id).iter().copied() {
+        let today = &search.costs.today[statement];
+        let Some(with) = plans.get(&statement) else {
+            continue;
+        };
         let used = with
             .used
             .iter()
@@ -65,7 +84,7 @@ pub fn costed_row(
         before += weight * today.cost;
         after += weight * with.cost;
         if used {
-            validity.add(&today, &with);
+            validity.add(today, with);
             numbers.push(search.costs.statements[statement].number);
         }
         queries.push(serde_json::json!({
@@ -94,20 +113,20 @@ pub fn costed_row(
             definition.method.name()
         ));
     }
-    Ok(Row {
+    Row {
         relation: definition.relation.oid.into(),
         access_method: definition.method.name(),
         size_bytes: Some(size.bytes() as i64),
         cost_before: Some(before),
         cost_after: Some(after),
         saving_percent: Some(percent(before, after)),
-        write_cost: Some(search.costs.write_cost(&config) - search.costs.write_cost(&rest)),
+        write_cost: Some(search.costs.write_cost(config) - search.costs.write_cost(&rest)),
         validity: validity.name(),
         costed: true,
         reason: words.join("; "),
         queries: Some(JsonB(serde_json::Value::Array(queries))),
         ..Row::default()
-    })
+    }
 }
 
 pub fn ruled_row(search: &Search, ruled: &Ruled) -> Row {

@@ -39,7 +39,7 @@ pub fn add(
     if !options.partial {
         return;
     }
-    for part in rows::parts(conditions, used, table) {
+    for part in rows::parts(conditions, used, table, &options.values) {
         let mut rest: Vec<Plan> = plans
             .iter()
             .map(|plan| without(plan, &part))

@@ -1,5 +1,7 @@
 //! Which part of the rows an index could be over: constant conditions that many executions share.
 
+use std::collections::BTreeSet;
+
 use super::super::analysis::shape::{Condition, Key, TableUse, Test, Value};
 use super::super::facts::{ColumnFacts, TableFacts};
 use super::super::index::{IndexKey, KeyExpression};
@@ -28,9 +30,23 @@ pub struct Part {
 }
 
 /// All that holds together, then each by itself.
-pub fn parts(conditions: &[&Condition], used: &TableUse, table: &TableFacts) -> Vec<Part> {
+pub fn parts(
+    conditions: &[&Condition],
+    used: &TableUse,
+    table: &TableFacts,
+    values: &BTreeSet<(u32, KeyExpression)>,
+) -> Vec<Part> {
+    let is_value = |condition: &Condition| {
+        condition.key.as_ref().is_some_and(|key| {
+            matches!(condition.test, Test::Equal | Test::AnyOf)
+                && values.contains(&(used.relation, key.expression.clone()))
+        })
+    };
     let mut worth: Vec<&Condition> = Vec::new();
-    for condition in conditions.iter().filter(|c| is_state(c, table)) {
+    for condition in conditions
+        .iter()
+        .filter(|c| is_state(c, table) && !is_value(c))
+    {
         if !worth
             .iter()
             .any(|other| other.predicate == condition.predicate)

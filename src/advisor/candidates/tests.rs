@@ -76,6 +76,7 @@ fn of(used: TableUse, table: TableFacts) -> Vec<Candidate> {
     let options = Options {
         max_columns: 3,
         partial: true,
+        ..Options::default()
     };
     candidates(&shape, &BTreeMap::from([(1, table)]), &options)
 }
@@ -364,4 +365,36 @@ fn no_index_is_wider_than_allowed() {
     );
     assert!(found.iter().all(|c| c.definition.keys.len() <= 3));
     assert!(found.len() <= 80);
+}
+
+#[test]
+fn a_constant_among_many_is_no_ground_for_an_index_over_its_rows() {
+    let asked = |constant_value: &str| TableUse {
+        relation: 1,
+        conditions: vec![
+            constant("status", Test::Equal, 0.1, constant_value),
+            condition("tenant", Test::Equal, 0.02),
+        ],
+        ..TableUse::default()
+    };
+    let shapes = |count: usize| -> Vec<QueryShape> {
+        (0..count)
+            .map(|number| QueryShape {
+                uses: vec![asked(&format!("(status = '{number}'::text)"))],
+                ..QueryShape::default()
+            })
+            .collect()
+    };
+    for (constants, partial) in [(3, true), (4, false)] {
+        let shapes = shapes(constants);
+        let options = Options {
+            max_columns: 3,
+            partial: true,
+            values: values(shapes.iter()),
+        };
+        let found = candidates(&shapes[0], &BTreeMap::from([(1, items())]), &options);
+        let wanted = "btree (tenant) WHERE (status = '0'::text)";
+        assert_eq!(ddl(&found).iter().any(|body| body == wanted), partial);
+        assert_has(&found, "btree (tenant, status)");
+    }
 }

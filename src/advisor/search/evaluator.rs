@@ -8,6 +8,9 @@ use super::{Config, Costs, Id, Limits, Planned};
 const CAPACITY: usize = 200_000;
 /// Of a statement, the latest plans that may stand for others.
 const RECENT: usize = 24;
+/// An index that a statement was never planned with may make it this much cheaper than anything
+/// that was tried.
+const UNSEEN: f64 = 0.5;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct CacheCounts {
@@ -30,6 +33,11 @@ pub struct Evaluator<C> {
     pub counts: CacheCounts,
     known: HashMap<(usize, Config), Planned>,
     recent: Vec<Vec<(Config, Planned)>>,
+    /// The least that each statement was seen to cost.
+    floors: Vec<f64>,
+    /// The least that a statement was seen to cost with an index that its plan used, or that was
+    /// alone.
+    lowest: HashMap<(usize, Id), f64>,
 }
 
 impl<C: Costs> Evaluator<C> {
@@ -40,6 +48,8 @@ impl<C: Costs> Evaluator<C> {
             counts: CacheCounts::default(),
             known: HashMap::new(),
             recent: vec![Vec::new(); statements],
+            floors: vec![f64::INFINITY; statements],
+            lowest: HashMap::new(),
         }
     }
 
@@ -74,6 +84,7 @@ impl<C: Costs> Evaluator<C> {
                     recent.remove(0);
                 }
                 recent.push((key.1.clone(), planned.clone()));
+                self.learn(statement, &key.1, &planned);
                 planned
             }
         };
@@ -82,6 +93,50 @@ impl<C: Costs> Evaluator<C> {
         }
         self.known.insert(key, planned.clone());
         planned
+    }
+
+    fn learn(&mut self, statement: usize, config: &[Id], planned: &Planned) {
+        let cost = planned.cost;
+        self.floors[statement] = self.floors[statement].min(cost);
+        let alone = if config.len() == 1 { config } else { &[] };
+        for id in planned.used.iter().chain(alone) {
+            let lowest = self.lowest.entry((statement, *id)).or_insert(cost);
+            *lowest = lowest.min(cost);
+        }
+    }
+
+    /// What the statement may come to cost once the index is there, at best: for one that reads
+    /// one table, what it was seen to cost with it.
+    fn at_best(&self, statement: usize, id: Id) -> f64 {
+        let floor = self.floors[statement];
+        let seen = self.lowest.get(&(statement, id));
+        match seen {
+            Some(cost) if self.costs.reads_once(statement) => *cost,
+            Some(_) => floor,
+            None => UNSEEN * floor,
+        }
+    }
+
+    /// What adding the indexes can gain at most, as far as is known without planning anything with
+    /// them.
+    pub fn promise(&mut self, config: &[Id], added: &[Id]) -> f64 {
+        let mut gain = 0.0;
+        for statement in self.concerned(added) {
+            let now = self.plan(statement, config).cost;
+            let best = added
+                .iter()
+                .filter(|id| self.costs.relevant(statement, **id))
+                .map(|id| self.at_best(statement, *id))
+                .fold(f64::INFINITY, f64::min);
+            // Several may do together what none does alone.
+            let best = if added.len() > 1 {
+                best.min(self.floors[statement])
+            } else {
+                best
+            };
+            gain += self.costs.weight(statement) * (now - best).max(0.0);
+        }
+        gain
     }
 
     /// Weighted cost of all statements, writes included.

@@ -188,6 +188,12 @@ impl Costs for Fake {
         (both.len() <= 3).then(|| self.id(&both))
     }
 
+    fn reads_once(&self, _statement: usize) -> bool {
+        true
+    }
+
+    fn enter(&mut self, _phase: Phase) {}
+
     fn expired(&mut self) -> bool {
         let left = self.patience.get();
         self.patience.set(left.saturating_sub(1));
@@ -303,6 +309,55 @@ fn one_index_where_two_ways_of_planning_would_have_one_each() {
     world.asks[0].otherwise = Some(vec![3, 4]);
     let (indexes, ..) = run(world, &Limits::default());
     assert_eq!(indexes.len(), 2, "{indexes:?}");
+}
+
+#[test]
+fn no_index_gains_more_than_it_promises() {
+    let mut evaluator = Evaluator::new(Fake::new(&[
+        (&[1, 2], 4.0),
+        (&[1, 3], 2.0),
+        (&[5, 6, 7], 2.0),
+        (&[6], 0.5),
+    ]));
+    let candidates = evaluator.costs.candidates();
+    for statement in 0..4 {
+        evaluator.plan(statement, &candidates);
+    }
+    let wider = evaluator.costs.extensions(candidates[0]);
+    let mut useless = 0;
+    for config in [
+        vec![],
+        vec![candidates[0]],
+        vec![candidates[1], candidates[2]],
+    ] {
+        for id in candidates.iter().chain(&wider) {
+            let mut step = config.clone();
+            step.push(*id);
+            step.sort_unstable();
+            step.dedup();
+            let promise = evaluator.promise(&config, &[*id]);
+            let gain = evaluator.gain(&config, &step);
+            assert!(gain <= promise + 1e-9, "{config:?} {id}: {gain} {promise}");
+            useless += usize::from(evaluator.promise(&config, &[*id]) <= 0.0);
+        }
+    }
+    // where a better one is there already, nothing need be planned to know it
+    assert!(useless > 0);
+}
+
+#[test]
+fn what_is_left_of_a_budget_is_used() {
+    // Saves too little to be said where there is no budget.
+    let asks: &[(&[u8], f64)] = &[(&[1], 10_000.0), (&[2], 0.05)];
+    let within = |budget| {
+        let limits = Limits {
+            budget,
+            ..Limits::default()
+        };
+        run(Fake::new(asks), &limits).0
+    };
+    assert_eq!(within(None), [[1]]);
+    assert_eq!(within(Some(300)), [[1], [2]]);
 }
 
 #[test]

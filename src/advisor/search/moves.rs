@@ -126,7 +126,7 @@ pub fn replace_by_smaller<C: Costs>(
     config
 }
 
-/// The first move found that helps.
+/// The first move found that helps, the most promising ones tried first.
 fn better<C: Costs>(
     evaluator: &mut Evaluator<C>,
     config: &Config,
@@ -134,15 +134,59 @@ fn better<C: Costs>(
     limits: &Limits,
     least: f64,
 ) -> Option<Config> {
+    let mut losses = Vec::with_capacity(config.len());
     for id in config {
         let rest = without(config, *id);
-        if evaluator.gain(&rest, config) <= 0.0 {
+        let loss = evaluator.gain(&rest, config);
+        if loss <= 0.0 {
             return Some(rest);
         }
         if evaluator.costs.expired() {
             return None;
         }
+        losses.push((rest, loss));
     }
+    for step in rebuilt(evaluator, config) {
+        if evaluator.costs.expired() {
+            return None;
+        }
+        if helps(evaluator, config, &step, limits, least) {
+            return Some(step);
+        }
+    }
+    let mut steps: Vec<(f64, Config)> = Vec::new();
+    let alternatives = losses.iter().map(|(rest, loss)| (rest, *loss));
+    for (rest, loss) in std::iter::once((config, 0.0)).chain(alternatives) {
+        if evaluator.costs.expired() {
+            return None;
+        }
+        let writes = evaluator.costs.write_cost(rest);
+        for id in pool.iter().filter(|id| !config.contains(id)) {
+            let step = with(rest, *id);
+            let more = evaluator.costs.write_cost(&step) - writes;
+            let promise = evaluator.promise(rest, &[*id]) - loss - more;
+            let fits = limits
+                .budget
+                .is_none_or(|budget| evaluator.bytes(&step) <= budget);
+            if promise > least && fits {
+                steps.push((promise, step));
+            }
+        }
+    }
+    steps.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    for (_, step) in steps {
+        if evaluator.costs.expired() {
+            return None;
+        }
+        if helps(evaluator, config, &step, limits, least) {
+            return Some(step);
+        }
+    }
+    None
+}
+
+/// Two indexes as one, or one made wider.
+fn rebuilt<C: Costs>(evaluator: &mut Evaluator<C>, config: &Config) -> Vec<Config> {
     let mut steps: Vec<Config> = Vec::new();
     for (place, left) in config.iter().enumerate() {
         for right in &config[place + 1..] {
@@ -156,32 +200,22 @@ fn better<C: Costs>(
             steps.push(with(&without(config, *left), wider));
         }
     }
-    steps.extend(pool.iter().map(|id| with(config, *id)));
-    for id in config {
-        let rest = without(config, *id);
-        steps.extend(
-            pool.iter()
-                .filter(|other| !config.contains(other))
-                .map(|other| with(&rest, *other)),
-        );
+    steps
+}
+
+fn helps<C: Costs>(
+    evaluator: &mut Evaluator<C>,
+    config: &Config,
+    step: &Config,
+    limits: &Limits,
+    least: f64,
+) -> bool {
+    let bytes = evaluator.bytes(step);
+    if step == config || limits.budget.is_some_and(|budget| bytes > budget) {
+        return false;
     }
-    for step in steps {
-        if evaluator.costs.expired() {
-            return None;
-        }
-        if step == *config
-            || limits
-                .budget
-                .is_some_and(|budget| evaluator.bytes(&step) > budget)
-        {
-            continue;
-        }
-        let gain = evaluator.gain(config, &step);
-        // Merging two is worth it for the space alone.
-        let fewer = step.len() < config.len() && evaluator.bytes(&step) < evaluator.bytes(config);
-        if (gain > least || (fewer && gain > -least)) && evaluator.allowed(&step, limits) {
-            return Some(step);
-        }
-    }
-    None
+    let gain = evaluator.gain(config, step);
+    // Merging two is worth it for the space alone.
+    let fewer = step.len() < config.len() && bytes < evaluator.bytes(config);
+    (gain > least || (fewer && gain > -least)) && evaluator.allowed(step, limits)
 }

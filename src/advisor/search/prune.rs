@@ -1,4 +1,7 @@
 //! Says nothing that is hardly worth it.
+//!
+//! Within a budget it is the bytes that count, and what saves anything worth a step of the search
+//! stays.
 
 use super::evaluator::without;
 use super::{Config, Costs, Evaluator, Id, Limits};
@@ -7,6 +10,8 @@ use super::{Config, Costs, Evaluator, Id, Limits};
 const MUCH: f64 = 0.7;
 /// One statement at least must become this much cheaper.
 const SOME: f64 = 0.85;
+/// Within a budget, the share that is enough.
+const WITHIN_BUDGET: f64 = 1e-4;
 
 /// Of what is saved of a statement, what an index must add where another one of the same table serves
 /// the statement, too: in its generic plan one, with typical values the other.
@@ -21,12 +26,15 @@ pub fn prune<C: Costs>(
     loop {
         let mut least: Option<(f64, Id)> = None;
         for id in &config {
+            if evaluator.costs.expired() {
+                return config;
+            }
             let rest = without(&config, *id);
             let gain = evaluator.gain(&rest, &config);
             // of what the workload costs with everything else that is advised
             let share = gain / evaluator.objective(&rest).max(f64::MIN_POSITIVE);
             if (!worth_it(evaluator, &rest, &config, share, limits)
-                || doubles(evaluator, &rest, &config, *id))
+                || limits.budget.is_none() && doubles(evaluator, &rest, &config, *id))
                 && least.is_none_or(|(smallest, _)| gain < smallest)
             {
                 least = Some((gain, *id));
@@ -46,6 +54,9 @@ fn worth_it<C: Costs>(
     share: f64,
     limits: &Limits,
 ) -> bool {
+    if limits.budget.is_some() {
+        return share >= WITHIN_BUDGET;
+    }
     if share < limits.least_share_of_one {
         return false;
     }

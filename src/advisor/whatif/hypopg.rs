@@ -1,14 +1,16 @@
 //! Hypothetical indexes of the extension hypopg.
 //!
 //! hypopg shows all of a session's hypothetical indexes to the planner, those that the caller made
-//! among them, and guesses their sizes. So each is made once; which of them a plan sees, and how
-//! large they are, is decided for each plan (see `planning`).
+//! among them, and guesses their sizes. So each is made once, kept as the planner sees it (see
+//! `templates`) and taken from hypopg again; which of them a plan sees, and how large they are, is
+//! decided for each plan (see `planning`).
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::panic::AssertUnwindSafe;
 
 use super::planning;
+use super::templates::Templates;
 use super::{Hypothetical, PlanCost, Scenario, WhatIf};
 use crate::advisor::analysis::shape::QueryShape;
 use crate::advisor::index::IndexDefinition;
@@ -24,7 +26,11 @@ pub struct HypoPg {
     create: String,
     /// hypopg_drop_index(), looked up in time, so that removing needs no catalog.
     remove: pg_sys::FmgrInfo,
+    /// Indexes that hypopg still has.
     made: Vec<u32>,
+    templates: Templates,
+    /// Numbers given so far.
+    numbers: u32,
 }
 
 impl HypoPg {
@@ -35,7 +41,10 @@ impl HypoPg {
         // SAFETY: both closures run one after the other on this thread, within the life of the
         // variable they point to.
         let outcome = PgTryBuilder::new(AssertUnwindSafe(|| work(unsafe { &mut *session })))
-            .finally(|| unsafe { (*session).remove_all() })
+            .finally(|| unsafe {
+                (*session).remove_all();
+                (*session).templates.clear();
+            })
             .execute();
         planning::forget_explain();
         Ok(outcome)
@@ -80,12 +89,31 @@ impl HypoPg {
             ),
             remove: pg_sys::FmgrInfo::default(),
             made: Vec::new(),
+            templates: Templates::new(),
+            numbers: 0,
         };
         // SAFETY: the function exists; its call information lives as long as the transaction.
         unsafe {
             pg_sys::fmgr_info_cxt(remove, &mut session.remove, pg_sys::TopTransactionContext);
         }
         Ok(session)
+    }
+
+    /// Keeps the index that hypopg calls `oid` for plans to come; under a number, which no real
+    /// index has as its OID.
+    fn take(&mut self, definition: &IndexDefinition, oid: u32) -> Result<u32, Refusal> {
+        self.numbers += 1;
+        let number = u32::MAX - self.numbers;
+        let statement = plain(format!("SELECT FROM {}", definition.relation.qualified()));
+        rolled_back_with(
+            || planning::take(&statement, &mut self.templates, number, oid),
+            planning::forget_explain,
+        )??;
+        if self.templates.has(number) {
+            Ok(number)
+        } else {
+            Err(internal("hypopg did not show its index to the planner"))
+        }
     }
 
     fn remove_all(&mut self) {
@@ -120,44 +148,46 @@ impl WhatIf for HypoPg {
                 })
             })
         };
-        let oid = rolled_back(make)?;
-        match oid {
-            Ok(Some(oid)) => {
-                self.made.push(oid.to_u32());
-                Ok(Hypothetical {
-                    oid: oid.to_u32(),
-                    size,
-                })
-            }
-            Ok(None) => Err(internal("hypopg_create_index() returned no index")),
-            Err(error) => Err(internal(&error.to_string())),
-        }
+        let oid = match rolled_back(make)? {
+            Ok(Some(oid)) => oid.to_u32(),
+            Ok(None) => return Err(internal("hypopg_create_index() returned no index")),
+            Err(error) => return Err(internal(&error.to_string())),
+        };
+        self.made.push(oid);
+        let taken = self.take(definition, oid);
+        self.remove_all();
+        Ok(Hypothetical { oid: taken?, size })
     }
 
     fn cost(&mut self, statement: &Statement, scenario: Scenario) -> Result<PlanCost, Refusal> {
         security::with_rights_of(statement.role.map(pg_sys::Oid::from), || {
             rolled_back_with(
-                || planning::cost(statement, scenario),
+                || planning::cost(statement, &self.templates, scenario),
                 planning::forget_explain,
             )
         })?
     }
 
     fn rows(&mut self, query: &str) -> Result<f64, Refusal> {
-        let statement = Statement {
-            number: 0,
-            text: query.to_owned(),
-            calls: 1.0,
-            total_time_ms: None,
-            weight: 0.0,
-            parameters: Vec::new(),
-            typical: Vec::new(),
-            source: Source::Argument,
-            role: None,
-            shape: QueryShape::default(),
-        };
+        let statement = plain(query.to_owned());
         let plan = security::with_safe_path(|| self.cost(&statement, Scenario::default()))?;
         Ok(plan.rows)
+    }
+}
+
+/// A query without parameters that is no part of a workload.
+fn plain(text: String) -> Statement {
+    Statement {
+        number: 0,
+        text,
+        calls: 1.0,
+        total_time_ms: None,
+        weight: 0.0,
+        parameters: Vec::new(),
+        typical: Vec::new(),
+        source: Source::Argument,
+        role: None,
+        shape: QueryShape::default(),
     }
 }
 

@@ -13,9 +13,9 @@ use std::ffi::CString;
 use std::panic::AssertUnwindSafe;
 use std::ptr::null_mut;
 
+use super::templates::Templates;
 use super::{PlanCost, Scenario};
 use crate::advisor::analysis::inner;
-use crate::advisor::size::SizeEstimate;
 use crate::advisor::statement::Statement;
 use crate::advisor::subtransaction::Refusal;
 use crate::versions;
@@ -23,26 +23,60 @@ use crate::versions;
 /// How much the generic plan counts where typical values are known, too.
 const GENERIC_SHARE: f64 = 0.5;
 
+/// What becomes of the hypothetical indexes of a table.
+enum Indexes<'a> {
+    /// Those of the scenario are there.
+    Give(&'a Templates, Scenario<'a>),
+    /// One of hypopg's is kept, under a number.
+    Take(&'a mut Templates, u32, u32),
+}
+
+impl Indexes<'_> {
+    fn are_gone(&self, real: u32) -> bool {
+        matches!(self, Self::Give(_, scenario) if scenario.gone.contains(&real))
+    }
+}
+
 struct Job<'a> {
     statement: &'a Statement,
-    scenario: Scenario<'a>,
+    indexes: Indexes<'a>,
     outcome: Option<Result<PlanCost, Refusal>>,
     previous: pg_sys::get_relation_info_hook_type,
 }
 
 thread_local! {
-    /// What the hooks work on: null unless an EXPLAIN of `cost` runs.
+    /// What the hooks work on: null unless an EXPLAIN of `run` runs.
     static JOB: Cell<*mut Job<'static>> = const { Cell::new(null_mut()) };
 }
 
 /// Must run in a subtransaction, as planning may raise an error.
-pub fn cost(statement: &Statement, scenario: Scenario) -> Result<PlanCost, Refusal> {
+pub fn cost(
+    statement: &Statement,
+    templates: &Templates,
+    scenario: Scenario,
+) -> Result<PlanCost, Refusal> {
+    run(statement, Indexes::Give(templates, scenario))
+}
+
+/// Plans the statement to keep the index that hypopg calls `oid`, wherever it adds it.
+///
+/// Must run in a subtransaction, as planning may raise an error.
+pub fn take(
+    statement: &Statement,
+    templates: &mut Templates,
+    number: u32,
+    oid: u32,
+) -> Result<(), Refusal> {
+    run(statement, Indexes::Take(templates, number, oid)).map(|_| ())
+}
+
+fn run(statement: &Statement, indexes: Indexes) -> Result<PlanCost, Refusal> {
     // SAFETY: reads hooks of the backend, on its only thread.
     let (explain, relation_info) =
         unsafe { (pg_sys::ExplainOneQuery_hook, pg_sys::get_relation_info_hook) };
     let mut job = Job {
         statement,
-        scenario,
+        indexes,
         outcome: None,
         previous: relation_info,
     };
@@ -97,9 +131,13 @@ unsafe extern "C-unwind" fn plan_in_place(
     _parameters: pg_sys::ParamListInfo,
     _environment: *mut pg_sys::QueryEnvironment,
 ) {
-    // SAFETY: `cost` waits for this call, and nothing else holds the job.
-    if let Some(job) = unsafe { JOB.get().as_mut() } {
-        job.outcome = Some(unsafe { cost_all_ways(job.statement) });
+    let job = JOB.get();
+    if !job.is_null() {
+        // SAFETY: `run` waits for this call; planning borrows the job for itself in between.
+        unsafe {
+            let outcome = cost_all_ways((*job).statement);
+            (*job).outcome = Some(outcome);
+        }
     }
 }
 
@@ -241,56 +279,35 @@ unsafe extern "C-unwind" fn choose_indexes(
     is_parent: bool,
     rel: *mut pg_sys::RelOptInfo,
 ) {
-    // SAFETY: `cost` waits for this call; the planner hands over a relation that it sets up.
+    // SAFETY: `run` waits for this call; the planner hands over a relation that it sets up.
     unsafe {
-        let Some(job) = JOB.get().as_ref() else {
+        let Some(job) = JOB.get().as_mut() else {
             return;
         };
-        if let Some(previous) = job.previous {
-            previous(root, relation, is_parent, rel);
+        let add = || {
+            if let Some(previous) = job.previous {
+                previous(root, relation, is_parent, rel);
+            }
+        };
+        match &mut job.indexes {
+            Indexes::Take(templates, number, oid) => {
+                templates.lasting(add);
+                templates.take(*number, *oid, relation, is_parent, rel);
+            }
+            Indexes::Give(_, _) => add(),
         }
         for place in (0..length((*rel).indexlist)).rev() {
             let index: *mut pg_sys::IndexOptInfo = nth((*rel).indexlist, place).cast();
-            let oid = (*index).indexoid.to_u32();
-            let stays = if (*index).hypothetical {
-                match job.scenario.there.iter().find(|there| there.oid == oid) {
-                    Some(there) => {
-                        resize(index, &there.size, (*rel).tuples);
-                        true
-                    }
-                    None => false,
-                }
-            } else {
-                !job.scenario.gone.contains(&oid)
-            };
-            if !stays {
+            let gone = (*index).hypothetical || job.indexes.are_gone((*index).indexoid.to_u32());
+            if gone {
                 (*rel).indexlist = pg_sys::list_delete_nth_cell((*rel).indexlist, place as i32);
             }
         }
-    }
-}
-
-/// # Safety
-/// `index` is one that the planner sets up.
-unsafe fn resize(index: *mut pg_sys::IndexOptInfo, size: &SizeEstimate, table_rows: f64) {
-    // A partition has its share of the whole.
-    let share = if size.table_rows > 0.0 {
-        (table_rows / size.table_rows).min(1.0)
-    } else {
-        1.0
-    };
-    let pages = (size.pages as f64 * share).ceil().max(1.0);
-    // SAFETY: as the caller promises.
-    unsafe {
-        (*index).pages = pages as u32;
-        if let Some(height) = size.height {
-            (*index).tree_height = height as i32;
+        if let Indexes::Give(templates, scenario) = &job.indexes {
+            for there in scenario.there {
+                templates.give(there.oid, &there.size, relation, is_parent, rel);
+            }
         }
-        // Predicate and expressions in the form that real indexes have them.
-        (*index).indpred =
-            pg_sys::eval_const_expressions(null_mut(), (*index).indpred.cast()).cast();
-        (*index).indexprs =
-            pg_sys::eval_const_expressions(null_mut(), (*index).indexprs.cast()).cast();
     }
 }
 
@@ -371,7 +388,7 @@ unsafe fn nth(list: *const pg_sys::List, place: usize) -> *mut std::ffi::c_void 
 
 /// # Safety
 /// `list` is a list of pointers or null.
-unsafe fn each(list: *const pg_sys::List, mut visit: impl FnMut(*mut std::ffi::c_void)) {
+pub unsafe fn each(list: *const pg_sys::List, mut visit: impl FnMut(*mut std::ffi::c_void)) {
     // SAFETY: as the caller promises.
     unsafe {
         for place in 0..length(list) {
