@@ -55,17 +55,17 @@ fn answers_are_never_stale() {
 
 #[test]
 fn answers_are_never_stale_when_somebody_calls_for_delivery() {
-    is_never_stale(true, Delivery::Calls, 10, 0.1);
+    is_never_stale(true, Delivery::Calls, 10, 0.05);
 }
 
 #[test]
 fn answers_out_of_tables_are_never_stale() {
-    is_never_stale(false, Delivery::Worker, 15, 0.1);
+    is_never_stale(false, Delivery::Worker, 15, 0.05);
 }
 
 #[test]
 fn answers_out_of_tables_are_never_stale_when_somebody_calls_for_delivery() {
-    is_never_stale(false, Delivery::Calls, 10, 0.1);
+    is_never_stale(false, Delivery::Calls, 10, 0.05);
 }
 
 /// Without tags of its own a query hangs on its tables; any write to them is news.

@@ -70,24 +70,7 @@ fn plain_text_into_a_new_database() {
     for shape in ALL {
         let source = worked_on(shape);
         let target = cluster().empty_database();
-        let file = cluster().directory().join(format!("{source}.sql"));
-        run(cluster()
-            .client_program("pg_dump")
-            .arg("--file")
-            .arg(&file)
-            .arg(&source));
-        run(cluster()
-            .client_program("psql")
-            .args([
-                "--no-psqlrc",
-                "--quiet",
-                "--set",
-                "ON_ERROR_STOP=1",
-                "--dbname",
-                &target,
-            ])
-            .arg("--file")
-            .arg(&file));
+        cluster().copy_by_dump(&source, &target);
         assert_works(cluster(), &target, shape, "from plain text");
     }
 }
@@ -152,23 +135,6 @@ fn dump_of_a_restored_database_is_the_same() {
             .collect::<Vec<_>>()
             .join("\n")
     };
-    let file = cluster().directory().join(format!("{source}.sql"));
-    run(cluster()
-        .client_program("pg_dump")
-        .arg("--file")
-        .arg(&file)
-        .arg(&source));
-    run(cluster()
-        .client_program("psql")
-        .args([
-            "--no-psqlrc",
-            "--quiet",
-            "--set",
-            "ON_ERROR_STOP=1",
-            "--dbname",
-            &target,
-        ])
-        .arg("--file")
-        .arg(&file));
+    cluster().copy_by_dump(&source, &target);
     assert_eq!(dump(&target), dump(&source));
 }

@@ -6,7 +6,7 @@ mod common;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use common::{Ask, Cluster, run};
+use common::{Ask, Cluster};
 use postgres::Client;
 
 fn cluster() -> &'static Cluster {
@@ -190,24 +190,7 @@ fn a_dump_carries_the_triggers() {
          INSERT INTO \"My Moves\" VALUES (1, '2024-01-01')",
     );
     let target = cluster().empty_database();
-    let file = cluster().directory().join(format!("{source}.sql"));
-    run(cluster()
-        .client_program("pg_dump")
-        .arg("--file")
-        .arg(&file)
-        .arg(&source));
-    run(cluster()
-        .client_program("psql")
-        .args([
-            "--no-psqlrc",
-            "--quiet",
-            "--set",
-            "ON_ERROR_STOP=1",
-            "--dbname",
-            &target,
-        ])
-        .arg("--file")
-        .arg(&file));
+    cluster().copy_by_dump(&source, &target);
     let triggers = "SELECT string_agg(concat_ws(' ', tgrelid::regclass, tgname, tgenabled::text, encode(tgargs, 'escape')), ', ' \
                     ORDER BY tgrelid::regclass::text, tgname) FROM pg_trigger WHERE NOT tgisinternal AND tgname LIKE 'inventory%'";
     let expected: String = client.query_one(triggers, &[]).expect("triggers").get(0);

@@ -256,6 +256,21 @@ impl Cluster {
         command
     }
 
+    /// Restores a dump of one database, as plain text, into another one, which is empty.
+    pub fn copy_by_dump(&self, source: &str, target: &str) {
+        let file = self.directory.join(format!("{source}.sql"));
+        run(self
+            .client_program("pg_dump")
+            .arg("--file")
+            .arg(&file)
+            .arg(source));
+        run(self
+            .client_program("psql")
+            .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"])
+            .args(["--dbname", target, "--file"])
+            .arg(&file));
+    }
+
     /// A hot standby that streams from this server.
     pub fn standby(&self) -> Cluster {
         let standby = Self::in_new_directory();
