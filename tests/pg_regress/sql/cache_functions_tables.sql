@@ -166,7 +166,11 @@ SELECT * FROM cache_stats;
 SELECT * FROM cache_entries;
 SELECT * FROM cache_stamps;
 SELECT * FROM cache_state;
-SHOW inventory_perf.redis_url;
+DO $$ BEGIN
+    PERFORM current_setting('inventory_perf.redis_url');
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'redis_url is not shown';  -- versions word the error differently
+END $$;
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION cache_get(text), cache_set(text, jsonb, interval, text[]) TO regress_cache_nobody;
 SET ROLE regress_cache_nobody;
