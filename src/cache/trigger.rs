@@ -1,7 +1,7 @@
 //! `invalidate_cache()`: the trigger that writes down what a statement makes invalid.
 //!
-//! It is on the path of every write, so it reads the transition tables directly and appends one row
-//! to the outbox: no query, no shared row, nothing to wait for. Capture of a ledger reads the same
+//! It is on the path of every write, so it reads the transition tables directly and appends to the
+//! outbox: no query, no shared row, nothing to wait for. Capture of a ledger reads the same
 //! transition tables, which PostgreSQL fills once for both, and hands over the keys whose levels it
 //! has just worked out. Each trigger takes its own columns out of a row: passing those on would cost
 //! as much, as the mapping of a ledger need not name the columns of the templates.
