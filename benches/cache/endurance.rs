@@ -2,10 +2,16 @@
 
 use crate::Bench;
 use crate::report::{Target, grouped};
+use crate::staleness::{Delivery, Setup};
 use crate::{loss, staleness};
 
+const SETUP: Setup = Setup {
+    redis: true,
+    delivery: Delivery::Worker,
+};
+
 pub fn staleness(bench: &mut Bench) {
-    let outcome = staleness::run(bench.scale.staleness);
+    let outcome = staleness::run(SETUP, bench.scale.staleness);
     assert!(outcome.checks >= bench.scale.staleness, "too few answers");
     let figure = |figure: f64| format!("{} stale", grouped(figure));
     bench.report.figure(
@@ -21,7 +27,7 @@ pub fn staleness(bench: &mut Bench) {
 }
 
 pub fn loss(bench: &mut Bench) {
-    let report = loss::run(bench.scale.loss);
+    let report = loss::run(SETUP, bench.scale.loss);
     let figure = |figure: f64| format!("{} lost", grouped(figure));
     bench.report.figure(
         format!(
