@@ -3,9 +3,13 @@
 mod common;
 mod shop;
 
-use common::Ask;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Ask, Cluster, Redis};
+use postgres::Client;
 use redis::Commands;
-use shop::Shop;
+use shop::{PATIENCE, Shop};
 
 #[test]
 fn every_kind_of_invalidation_takes_what_it_names_and_no_more() {
@@ -218,4 +222,88 @@ fn nonsense_in_redis_is_a_miss() {
     assert_eq!(shop.get("k"), None);
     shop.store("k", &good);
     assert_eq!(shop.get("k").as_deref(), Some("9"));
+}
+
+/// A server of its own for a Redis of its own, and the name of the database.
+fn alone(redis: &Redis) -> (Cluster, String) {
+    let cluster = Cluster::with_test_settings()
+        .set("inventory_perf.redis_url", &format!("'{}'", redis.url()))
+        .set("inventory_perf.redis_timeout", "'5s'")
+        .set("inventory_perf.redis_connect_timeout", "'5s'")
+        .set("inventory_perf.cache_lease", "'600ms'")
+        .start();
+    let database = cluster.database();
+    (cluster, database)
+}
+
+fn keep(client: &mut Client, value: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while {
+        client.run("SELECT inventory_perf.cache_get('k')");
+        !client.ask::<bool>(&format!("SELECT inventory_perf.cache_set('k', '{value}')"))
+    } {
+        assert!(Instant::now() < deadline, "never stored");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn got(client: &mut Client) -> Option<String> {
+    client.ask("SELECT inventory_perf.cache_get('k')::text")
+}
+
+/// What it saved has entries, stamps and an epoch that were good then.
+#[test]
+fn a_redis_that_came_back_with_old_data_is_not_believed() {
+    let redis = Redis::new();
+    let (cluster, database) = alone(&redis);
+    let mut client = cluster.connect(&database);
+    client.run("SELECT inventory_perf.deliver_invalidations()");
+    keep(&mut client, "1");
+    redis::cmd("SAVE")
+        .exec(&mut redis.connect())
+        .expect("save what there is");
+    client.run("SELECT inventory_perf.invalidate_keys('k')");
+    client.run("SELECT inventory_perf.deliver_invalidations()");
+    redis.kill();
+    redis.start();
+    let kept: bool = redis.connect().exists("k").expect("ask Redis");
+    assert!(kept, "the old entry did not come back");
+    // the first call finds a connection that has ended
+    for _ in 0..5 {
+        assert_eq!(got(&mut client), None);
+    }
+    let unconfirmed: i64 = client.ask(
+        "SELECT (misses_by_reason ->> 'unconfirmed server')::bigint FROM inventory_perf.cache_stats",
+    );
+    assert!(unconfirmed > 0, "nobody looked");
+    client.run("SELECT inventory_perf.deliver_invalidations()");
+    assert_eq!(got(&mut client), None);
+    keep(&mut client, "2");
+    assert_eq!(got(&mut client).as_deref(), Some("2"));
+}
+
+/// Who reads Redis without the database would go on reading what is no longer true.
+#[test]
+fn the_lease_is_not_renewed_while_something_waits() {
+    let redis = Redis::new();
+    let (cluster, database) = alone(&redis);
+    let mut client = cluster.connect(&database);
+    client.run("SELECT inventory_perf.deliver_invalidations()");
+    let lease = format!("inventory_perf:{{{database}}}:lease");
+    let mut connection = redis.connect();
+    let mut is_there = || -> bool { connection.exists(&lease).expect("ask Redis") };
+    assert!(is_there());
+    client.run("SELECT inventory_perf.invalidate_keys('k')");
+    let mut other = cluster.connect(&database);
+    other.run("BEGIN; SELECT FROM inventory_perf.cache_outbox FOR UPDATE");
+    thread::sleep(Duration::from_millis(800));
+    for _ in 0..2 {
+        let delivered: i64 = client.ask("SELECT inventory_perf.deliver_invalidations()");
+        assert_eq!(delivered, 0);
+        assert!(!is_there(), "the lease was renewed");
+    }
+    other.run("ROLLBACK");
+    let delivered: i64 = client.ask("SELECT inventory_perf.deliver_invalidations()");
+    assert_eq!(delivered, 1);
+    assert!(is_there());
 }
