@@ -36,6 +36,7 @@ pub fn fold(ledger: &Ledger, until: Option<Date>) -> Result<Folded, Failure> {
         return Ok(Folded::default());
     }
     let folded = security::run_as(ledger.owner, || {
+        lock_tables(ledger);
         let snapshot = ActiveSnapshot::take();
         let stored = months(ledger)?;
         let taking = Taking::open(ledger, until.map(|until| until.to_pg_epoch_days()))?;
@@ -47,6 +48,15 @@ pub fn fold(ledger: &Ledger, until: Option<Date>) -> Result<Folded, Failure> {
     })?;
     registry::record_fold(ledger.oid, folded.deltas)?;
     Ok(folded)
+}
+
+/// Locks the storage before the snapshot is taken: one that is older than a TRUNCATE which was waited
+/// for would not see what came after it. The order is that in which a TRUNCATE locks it.
+fn lock_tables(ledger: &Ledger) {
+    for table in [ledger.days, ledger.openings, ledger.months, ledger.pending] {
+        // SAFETY: a lock by number; the transaction holds it until it ends.
+        unsafe { pg_sys::LockRelationOid(table, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE) };
+    }
 }
 
 /// The open months, in their order.
