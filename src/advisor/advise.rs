@@ -11,7 +11,7 @@ use std::time::Duration;
 use self::rows::{Row, costed_row, final_plans, ruled_row, steps};
 use super::by_rule;
 use super::candidates::{self, Candidate, Options};
-use super::facts::TableFacts;
+use super::facts::{self, TableFacts};
 use super::period;
 use super::progress::Progress;
 use super::recipe::Names;
@@ -133,8 +133,11 @@ fn advise(request: Request) -> Result<Vec<Row>, Failure> {
     let progress = Progress::new(Some(request.time_limit));
     HypoPg::with(|whatif| {
         let Workload {
-            statements, tables, ..
+            statements,
+            mut tables,
+            ..
         } = workload::gather(request.workload, request.relations.as_deref())?;
+        facts::learn_from_joins(&mut tables, statements.iter().map(|s| &s.shape));
         let recorded = statements
             .iter()
             .any(|statement| statement.source == Source::Statistics);
@@ -151,7 +154,15 @@ fn advise(request: Request) -> Result<Vec<Row>, Failure> {
         );
         world.enter(Phase::Candidates);
         world.count_writes(&period::counted(tables.keys().copied(), recorded)?);
-        let candidates = all_candidates(&mut world, &tables, only.as_ref(), request.max_columns);
+        // Bytes count under a budget; without one, keys say what is searched by.
+        world.covering_keys = request.budget.is_some();
+        let options = Options {
+            max_columns: request.max_columns,
+            partial: true,
+            covering_keys: world.covering_keys,
+            values: candidates::values(world.statements.iter().map(|s| &s.shape)),
+        };
+        let candidates = all_candidates(&mut world, &tables, only.as_ref(), &options);
         let limits = Limits {
             budget: request.budget,
             ..Limits::default()
@@ -220,16 +231,11 @@ fn all_candidates(
     world: &mut World<HypoPg>,
     tables: &BTreeMap<u32, TableFacts>,
     only: Option<&BTreeSet<u32>>,
-    max_columns: usize,
+    options: &Options,
 ) -> Candidates {
-    let options = Options {
-        max_columns,
-        partial: true,
-        values: candidates::values(world.statements.iter().map(|statement| &statement.shape)),
-    };
     let mut all = Candidates::default();
     for statement in 0..world.statements.len() {
-        let found = candidates::candidates(&world.statements[statement].shape, tables, &options);
+        let found = candidates::candidates(&world.statements[statement].shape, tables, options);
         for candidate in found {
             let relation = candidate.definition.relation.oid;
             if only.is_some_and(|only| !only.contains(&relation)) {

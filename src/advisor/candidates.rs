@@ -19,6 +19,9 @@ pub struct Options {
     pub max_columns: usize,
     /// Indexes over a part of the rows.
     pub partial: bool,
+    /// Columns that an index only carries may be keys, too: equal keys are merged, so that it can be
+    /// much smaller.
+    pub covering_keys: bool,
     /// Keys of tables, by their OID, that the workload compares with many constants.
     pub values: BTreeSet<(u32, KeyExpression)>,
 }

@@ -1,13 +1,15 @@
 //! What the catalogs and the statistics say of a table.
 
 mod indexes;
+mod joins;
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::analysis::scope::Scope;
+use super::analysis::shape::QueryShape;
 use super::index::{IndexDefinition, Relation};
 use crate::error::Failure;
 
@@ -144,6 +146,23 @@ pub fn load(relation: u32, scope: &Scope) -> Result<TableFacts, Failure> {
             .map(|trigrams| trigrams.schema.clone()),
         relation,
     })
+}
+
+/// Adds what the joins of statements tell of columns together.
+pub fn learn_from_joins<'a>(
+    tables: &mut BTreeMap<u32, TableFacts>,
+    shapes: impl Iterator<Item = &'a QueryShape>,
+) {
+    let mut together = tables
+        .iter_mut()
+        .map(|(oid, table)| (*oid, std::mem::take(&mut table.together)))
+        .collect();
+    joins::infer(&mut together, shapes);
+    for (oid, known) in together {
+        if let Some(table) = tables.get_mut(&oid) {
+            table.together = known;
+        }
+    }
 }
 
 /// Columns of a unique index, of which each row has another combination.

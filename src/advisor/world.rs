@@ -34,6 +34,8 @@ pub struct World<'a, W> {
     writes: BTreeMap<u32, TableWrites>,
     only: Option<BTreeSet<u32>>,
     max_columns: usize,
+    /// Columns that are only read may widen an index, too.
+    pub covering_keys: bool,
     entries: Vec<Entry>,
     known: HashMap<IndexDefinition, Option<Id>>,
     shares: HashMap<(u32, String), f64>,
@@ -81,6 +83,7 @@ impl<'a, W: WhatIf> World<'a, W> {
             writes: BTreeMap::new(),
             only,
             max_columns,
+            covering_keys: false,
             entries: Vec::new(),
             known: HashMap::new(),
             shares: HashMap::new(),
@@ -204,6 +207,11 @@ impl<'a, W: WhatIf> World<'a, W> {
         let share = share(self.whatif, definition)?;
         self.shares.insert(key, share);
         Ok(share)
+    }
+
+    /// Whether the keys of one index could be all that is read.
+    fn could_hold(&self, table_use: &TableUse) -> bool {
+        !table_use.whole_row && table_use.columns.len() <= self.max_columns
     }
 
     pub fn definition(&self, id: Id) -> &IndexDefinition {
@@ -421,6 +429,9 @@ impl<W: WhatIf> Costs for World<'_, W> {
             for table_use in &self.statements[*statement].shape.uses {
                 if table_use.relation == definition.relation.oid {
                     keys.extend(keys_of(table_use));
+                    if self.covering_keys && self.could_hold(table_use) {
+                        keys.extend(table_use.columns.iter().map(IndexKey::column));
+                    }
                 }
             }
         }

@@ -34,7 +34,7 @@ pub fn add(
 ) {
     let plans = plans(conditions, used, options);
     for plan in &plans {
-        emit(plan, None, used, table, found);
+        emit(plan, None, used, table, options, found);
     }
     if !options.partial {
         return;
@@ -53,7 +53,7 @@ pub fn add(
             }));
         }
         for plan in &rest {
-            emit(plan, Some(&part), used, table, found);
+            emit(plan, Some(&part), used, table, options, found);
         }
     }
 }
@@ -290,7 +290,14 @@ fn without(plan: &Plan, part: &Part) -> Plan {
     }
 }
 
-fn emit(plan: &Plan, part: Option<&Part>, used: &TableUse, table: &TableFacts, found: &mut Found) {
+fn emit(
+    plan: &Plan,
+    part: Option<&Part>,
+    used: &TableUse,
+    table: &TableFacts,
+    options: &Options,
+    found: &mut Found,
+) {
     let mut why = plan.why.join(", then ");
     if let Some(part) = part {
         if !why.is_empty() {
@@ -315,6 +322,15 @@ fn emit(plan: &Plan, part: Option<&Part>, used: &TableUse, table: &TableFacts, f
             "{why}; the index alone answers, with {}",
             include.join(", ")
         );
+        let mut keys = definition.keys.clone();
+        keys.extend(include.iter().map(IndexKey::column));
+        if options.covering_keys && keys.len() <= options.max_columns {
+            let definition = IndexDefinition {
+                keys,
+                ..definition.clone()
+            };
+            found.add(definition, true, reason(text.clone()));
+        }
         let definition = IndexDefinition {
             include,
             ..definition
