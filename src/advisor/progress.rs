@@ -61,6 +61,13 @@ impl Progress {
     }
 
     pub fn enter(&mut self, phase: Phase) {
+        // What a workload takes to be read beyond its share is added, so that there is a search.
+        if phase == Phase::Candidates
+            && let Some(limit) = self.limit
+        {
+            let read = self.started.elapsed();
+            self.limit = Some(limit.max(read.mul_f64(1.0 / Phase::Workload.end())));
+        }
         self.phase = phase;
         self.begun.push((phase, self.started.elapsed()));
     }
