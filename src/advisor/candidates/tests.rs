@@ -391,6 +391,7 @@ fn a_constant_among_many_is_no_ground_for_an_index_over_its_rows() {
             max_columns: 3,
             partial: true,
             values: values(shapes.iter()),
+            ..Options::default()
         };
         let found = candidates(&shapes[0], &BTreeMap::from([(1, items())]), &options);
         let wanted = "btree (tenant) WHERE (status = '0'::text)";
