@@ -1,5 +1,9 @@
 -- Attaching, detaching and capturing.
 
+CREATE FUNCTION inventory_perf.expect_moved_rows() RETURNS trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'inventory_perf_expect_moved_rows';
+COMMENT ON FUNCTION inventory_perf.expect_moved_rows() IS 'trigger, BEFORE UPDATE, of partitioned tables that are attached or watched: loads what fires the other triggers for rows that MERGE moves to another partition';
+
 CREATE FUNCTION inventory_perf.capture_moves() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'inventory_perf_capture';
 COMMENT ON FUNCTION inventory_perf.capture_moves() IS 'trigger that appends the changes of a statement to the pending changes of its ledger; attach_ledger() creates the triggers';

@@ -10,10 +10,10 @@
 //! | [`shared_memory`] | what backends and workers share |
 //! | [`settings`] | every setting |
 //! | [`error`] | the one error type |
-//! | [`shared_memory`] | what the processes of one server share |
 //! | [`security`] | whose rights code runs with |
 //! | [`executor`] | queries with the caller's snapshot, row by row |
 //! | [`invalidation`] | when what a backend remembers is out of date |
+//! | [`moved_rows`] | rows that MERGE moves between partitions |
 //! | [`versions`] | what differs between versions of PostgreSQL |
 //! | [`calendar`], [`decimal`], [`sum`], [`sql`], [`template`] | pure helpers |
 
@@ -29,6 +29,7 @@ mod executor;
 mod invalidation;
 mod ledger;
 mod memory;
+mod moved_rows;
 mod security;
 mod settings;
 mod shared_memory;
@@ -89,6 +90,7 @@ pub extern "C-unwind" fn _PG_init() {
     settings::register();
     shared_memory::register();
     worker::register();
+    moved_rows::register();
 }
 
 #[cfg(any(test, feature = "pg_test"))]

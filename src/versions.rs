@@ -333,3 +333,22 @@ pub unsafe fn exit() -> ! {
         }
     }
 }
+
+/// For a MERGE that updates rows, but does not name both of the other actions: whether the triggers
+/// of DELETE, and those of INSERT, are not fired by it.
+pub fn moves_without_triggers(state: &pg_sys::ModifyTableState) -> Option<(bool, bool)> {
+    #[cfg(feature = "pg14")]
+    {
+        let _ = state;
+        None
+    }
+    #[cfg(not(feature = "pg14"))]
+    {
+        let names = |action: u32| state.mt_merge_subcommands as u32 & action != 0;
+        let (delete, insert) = (!names(pg_sys::MERGE_DELETE), !names(pg_sys::MERGE_INSERT));
+        (state.operation == pg_sys::CmdType::CMD_MERGE
+            && names(pg_sys::MERGE_UPDATE)
+            && (delete || insert))
+            .then_some((delete, insert))
+    }
+}

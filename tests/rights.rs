@@ -309,6 +309,7 @@ fn nothing_that_changes_is_open_to_the_public_unchecked() {
         "days_between",
         "detach_ledger",
         "evaluate_indexes",
+        "expect_moved_rows",
         "history_length",
         "invalidate_cache",
         "invalidate_on_change",

@@ -10,7 +10,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::detection::{self, Choices, Preset};
-use super::objects::{MAPPED_MOVES, OBJECTS, Objects, TRIGGERS};
+use super::objects::{MAPPED_MOVES, OBJECTS, Objects};
 use super::registry::{self, Registration, State};
 use super::{expressions, members};
 use crate::error::{Failure, OrRaise, required};
@@ -182,7 +182,12 @@ fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure
             )
         );
     }
-    Ok(created(&objects, &table.name, arguments.backfill))
+    Ok(created(
+        &objects,
+        arguments.ledger,
+        &table.name,
+        arguments.backfill,
+    ))
 }
 
 /// Storage is written past the triggers, so it cannot be a ledger itself.
@@ -200,7 +205,12 @@ fn refuse_storage(table: pg_sys::Oid, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn created(objects: &Objects, ledger: &str, with_relations: bool) -> Vec<(String, String, String)> {
+fn created(
+    objects: &Objects,
+    ledger: pg_sys::Oid,
+    ledger_name: &str,
+    with_relations: bool,
+) -> Vec<(String, String, String)> {
     OBJECTS
         .iter()
         .filter(|object| with_relations || storage::is_made_at_once(object.name))
@@ -211,9 +221,9 @@ fn created(objects: &Objects, ledger: &str, with_relations: bool) -> Vec<(String
                 object.purpose.into(),
             )
         })
-        .chain(TRIGGERS.iter().map(|(name, event, _)| {
+        .chain(members::triggers(ledger).map(|(name, event, ..)| {
             (
-                format!("{} on {ledger}", crate::sql::quote_identifier(name)),
+                format!("{} on {ledger_name}", crate::sql::quote_identifier(name)),
                 "trigger".into(),
                 format!("captures changes, {event}"),
             )

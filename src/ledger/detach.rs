@@ -4,7 +4,6 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::members;
-use super::objects::TRIGGERS;
 use super::registry::{self, Ledger, relation_name};
 use crate::error::{Failure, OrRaise, required};
 use crate::security;
@@ -38,7 +37,7 @@ fn detach(ledger: &Ledger, drop_data: bool) -> Result<Vec<(String, String, Strin
     let mut done = Vec::new();
     for member in tables {
         members::drop_triggers(member)?;
-        for (name, _, _) in TRIGGERS {
+        for (name, ..) in members::triggers(member) {
             let trigger = format!(
                 "{} on {}",
                 crate::sql::quote_identifier(name),

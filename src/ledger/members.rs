@@ -10,9 +10,10 @@ use pgrx::prelude::*;
 use std::cell::Cell;
 
 use super::capture;
-use super::objects::TRIGGERS;
+use super::objects::{MOVED_ROWS_TRIGGER, TRIGGERS};
 use super::registry::{self, Ledger, State};
 use crate::error::{Failure, OrRaise};
+use crate::moved_rows;
 use crate::security;
 use crate::snapshots::storage;
 
@@ -145,12 +146,28 @@ pub fn check_parents(ledger: pg_sys::Oid, members: &[pg_sys::Oid]) -> Result<(),
     Ok(())
 }
 
+/// The triggers of a member: name, event, transition tables and function.
+pub fn triggers(
+    member: pg_sys::Oid,
+) -> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)> {
+    let moved = (
+        MOVED_ROWS_TRIGGER,
+        moved_rows::TRIGGER_EVENT,
+        "",
+        moved_rows::TRIGGER_FUNCTION,
+    );
+    TRIGGERS
+        .into_iter()
+        .map(|(name, event, tables)| (name, event, tables, "inventory_perf.capture_moves()"))
+        .chain(moved_rows::can_be_in(member).then_some(moved))
+}
+
 pub fn create_triggers(member: pg_sys::Oid) -> Result<(), Failure> {
     let table = registry::relation_name(member);
-    for (name, event, tables) in TRIGGERS {
+    for (name, event, tables, function) in triggers(member) {
         Spi::run(&format!(
             "CREATE OR REPLACE TRIGGER \"{name}\" {event} ON {table} {tables} \
-             FOR EACH STATEMENT EXECUTE FUNCTION inventory_perf.capture_moves()"
+             FOR EACH STATEMENT EXECUTE FUNCTION {function}"
         ))?;
         // Sessions that apply changes as a replica count, too.
         Spi::run(&format!(
@@ -162,7 +179,7 @@ pub fn create_triggers(member: pg_sys::Oid) -> Result<(), Failure> {
 
 pub fn drop_triggers(member: pg_sys::Oid) -> Result<(), Failure> {
     let table = registry::relation_name(member);
-    for (name, _, _) in TRIGGERS {
+    for (name, ..) in triggers(member) {
         Spi::run(&format!("DROP TRIGGER IF EXISTS \"{name}\" ON {table}"))?;
     }
     Ok(())

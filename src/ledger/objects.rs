@@ -132,6 +132,9 @@ pub const TRIGGERS: [(&str, &str, &str); 5] = [
     ("00_inventory_perf_truncated", "AFTER TRUNCATE", ""),
 ];
 
+/// The trigger on partitioned tables that prepares for rows that MERGE moves.
+pub const MOVED_ROWS_TRIGGER: &str = "00_inventory_perf_moved";
+
 /// The qualified names of one ledger's objects.
 pub struct Objects<'a> {
     schema: &'a str,

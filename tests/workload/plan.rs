@@ -346,17 +346,26 @@ impl Planner<'_> {
         let changed = self.any_column().name;
         let deleted = self.rng.random_range(0..5);
         let inserted: Vec<String> = names.iter().map(|name| format!("new.{name}")).collect();
+        let names = names.join(", ");
+        // A statement fires the triggers of the actions that it names, whatever it does to rows.
+        let mut actions = vec![format!("MATCHED THEN UPDATE SET {changed} = new.{changed}")];
+        if self.rng.random_bool(0.5) {
+            let delete = format!("MATCHED AND old.id % 5 = {deleted} THEN DELETE");
+            actions.insert(0, delete);
+        }
+        if self.rng.random_bool(0.5) {
+            actions.push(format!(
+                "NOT MATCHED THEN INSERT (reference, owner, {names}) \
+                 VALUES (new.reference, {writer}, {})",
+                inserted.join(", ")
+            ));
+        }
         self.run(format!(
-            "MERGE INTO {} AS old USING (VALUES {}) AS new (reference, {}) \
-             ON old.reference = new.reference AND old.owner = {writer} \
-             WHEN MATCHED AND old.id % 5 = {deleted} THEN DELETE \
-             WHEN MATCHED THEN UPDATE SET {changed} = new.{changed} \
-             WHEN NOT MATCHED THEN INSERT (reference, owner, {}) VALUES (new.reference, {writer}, {})",
+            "MERGE INTO {} AS old USING (VALUES {}) AS new (reference, {names}) \
+             ON old.reference = new.reference AND old.owner = {writer} WHEN {}",
             self.shape.ledger,
             tuples.join(", "),
-            names.join(", "),
-            names.join(", "),
-            inserted.join(", ")
+            actions.join(" WHEN ")
         ));
     }
 

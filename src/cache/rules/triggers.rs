@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use crate::error::Failure;
 use crate::ledger::registry::relation_name;
+use crate::moved_rows;
 use crate::sql::{quote_identifier, quote_literal};
 
 /// Which triggers: of the table that was named, or of a part of it.
@@ -49,7 +50,11 @@ const EVENTS: [(&str, &str, &str); 4] = [
     ("truncate", "AFTER TRUNCATE", ""),
 ];
 
+/// In the name of the trigger that prepares for rows that MERGE moves.
+const MOVED: &str = "moved";
+
 pub fn create(table: pg_sys::Oid, of: Of, arguments: &Arguments) -> Result<(), Failure> {
+    let is_partitioned = moved_rows::can_be_in(table);
     let table = relation_name(table);
     let mut enabled = Vec::new();
     for (event, when, tables) in EVENTS {
@@ -73,6 +78,16 @@ pub fn create(table: pg_sys::Oid, of: Of, arguments: &Arguments) -> Result<(), F
         ))?;
         enabled.push(format!("ENABLE ALWAYS TRIGGER {trigger}"));
     }
+    if is_partitioned {
+        let trigger = quote_identifier(&of.name(MOVED));
+        Spi::run(&format!(
+            "CREATE OR REPLACE TRIGGER {trigger} {} ON {table} FOR EACH STATEMENT \
+             EXECUTE FUNCTION {}",
+            moved_rows::TRIGGER_EVENT,
+            moved_rows::TRIGGER_FUNCTION
+        ))?;
+        enabled.push(format!("ENABLE ALWAYS TRIGGER {trigger}"));
+    }
     // Sessions that apply changes as a replica count, too.
     Spi::run(&format!("ALTER TABLE {table} {}", enabled.join(", ")))?;
     Ok(())
@@ -81,7 +96,12 @@ pub fn create(table: pg_sys::Oid, of: Of, arguments: &Arguments) -> Result<(), F
 /// Returns how many there were.
 pub fn drop(table: pg_sys::Oid, of: Of) -> Result<usize, Failure> {
     let mut dropped = 0;
-    for name in there(table, names(of))? {
+    let moved = moved_rows::TRIGGER_FUNCTION;
+    let found = there(table, names(of), "inventory_perf.invalidate_cache()")?;
+    for name in found
+        .into_iter()
+        .chain(there(table, vec![of.name(MOVED)], moved)?)
+    {
         Spi::run(&format!(
             "DROP TRIGGER {} ON {}",
             quote_identifier(&name),
@@ -96,16 +116,16 @@ fn names(of: Of) -> Vec<String> {
     EVENTS.iter().map(|(event, ..)| of.name(event)).collect()
 }
 
-fn there(table: pg_sys::Oid, names: Vec<String>) -> Result<Vec<String>, Failure> {
+fn there(table: pg_sys::Oid, names: Vec<String>, function: &str) -> Result<Vec<String>, Failure> {
     let there = Spi::connect(|client| {
         let mut there = Vec::new();
         let rows = client.select(
             "SELECT tgname::text FROM pg_catalog.pg_trigger \
              WHERE tgrelid = $1 AND tgname = ANY ($2::text[]) \
-               AND tgfoid = 'inventory_perf.invalidate_cache()'::pg_catalog.regprocedure \
+               AND tgfoid = $3::pg_catalog.regprocedure \
              ORDER BY 1",
             None,
-            &[table.into(), names.into()],
+            &[table.into(), names.into(), function.into()],
         )?;
         for row in rows {
             there.extend(row.get::<String>(1)?);
