@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Cluster, Proxy, Redis};
 use crate::staleness::{
-    Disturbance, Ending, Extension, Floor, History, Load, Outcome, Setup, own_name, valid_entries,
-    valid_entries_in_tables,
+    Disturbance, Ending, Extension, Floor, History, Load, Outcome, Setup, ValidEntry, own_name,
+    valid_entries, valid_entries_in_tables,
 };
 use serde_json::Value;
 
@@ -168,11 +168,23 @@ impl Site {
         Some(row.get(1) && row.get::<_, String>(0) == epoch)
     }
 
+    fn entries_in_tables(&self) -> Vec<ValidEntry> {
+        loop {
+            let client = self.extension.try_connect();
+            if let Ok(entries) = client.and_then(|mut client| valid_entries_in_tables(&mut client))
+            {
+                return entries;
+            }
+            // The postmaster may miss a killed process only after the site was seen recovered.
+            self.recover(&[]);
+        }
+    }
+
     /// Entries that are good although what they hold has changed, and how many are good at all.
     pub fn lost(&self) -> (Vec<String>, usize) {
         let entries = match &self.redis {
             Some((redis, _)) => valid_entries(&mut redis.connect(), &self.extension.database),
-            None => valid_entries_in_tables(&mut self.extension.connect()),
+            None => self.entries_in_tables(),
         };
         let mut lost = Vec::new();
         for entry in &entries {

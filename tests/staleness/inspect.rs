@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use postgres::Client;
+use postgres::{Client, Error};
 use redis::Connection;
 use serde_json::Value;
 
@@ -58,21 +58,19 @@ fn valid_entry(redis: &mut Connection, database: &str, name: String) -> Option<V
 }
 
 /// Every entry in the tables of a database that is valid now.
-pub fn valid_entries_in_tables(client: &mut Client) -> Vec<ValidEntry> {
-    let row = client.query_opt("SELECT epoch FROM inventory_perf.cache_state", &[]);
-    let Some(row) = row.expect("the epoch") else {
-        return Vec::new();
+pub fn valid_entries_in_tables(client: &mut Client) -> Result<Vec<ValidEntry>, Error> {
+    let Some(row) = client.query_opt("SELECT epoch FROM inventory_perf.cache_state", &[])? else {
+        return Ok(Vec::new());
     };
     let epoch: String = row.get(0);
     let stamps: HashMap<String, String> = client
-        .query("SELECT name, stamp FROM inventory_perf.cache_stamps", &[])
-        .expect("the stamps")
+        .query("SELECT name, stamp FROM inventory_perf.cache_stamps", &[])?
         .iter()
         .map(|row| (row.get(0), row.get(1)))
         .collect();
     let entries = "SELECT name, value FROM inventory_perf.cache_entries
                    WHERE expires_at > clock_timestamp()";
-    let entries = client.query(entries, &[]).expect("the entries");
+    let entries = client.query(entries, &[])?;
     let valid = entries.iter().filter_map(|row| {
         let (name, entry): (String, Vec<u8>) = (row.get(0), row.get(1));
         let (header, payload) = parse(&entry)?;
@@ -90,7 +88,7 @@ pub fn valid_entries_in_tables(client: &mut Client) -> Vec<ValidEntry> {
             payload: payload.to_vec(),
         })
     });
-    valid.collect()
+    Ok(valid.collect())
 }
 
 fn parse(entry: &[u8]) -> Option<(Value, &[u8])> {
