@@ -11,6 +11,7 @@ use std::ffi::CStr;
 
 use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
+use crate::ledger::registry::relation_name;
 use crate::versions;
 
 /// The trigger functions that have to see every row.
@@ -86,11 +87,13 @@ unsafe fn fire_in(query: &pg_sys::QueryDesc) {
 }
 
 unsafe fn fire(state: &mut pg_sys::ModifyTableState) {
-    let Some((delete, insert)) = versions::moves_without_triggers(state) else {
-        return;
-    };
     // SAFETY: the state of a MERGE that has run; its target is open.
     unsafe {
+        let left_out = versions::moves_without_triggers(state);
+        let is_wrong = versions::shows_wrong_rows(state);
+        if left_out.is_none() && !is_wrong {
+            return;
+        }
         let target = state.rootResultRelInfo;
         let triggers = (*target).ri_TrigDesc;
         if (*(*(*target).ri_RelationDesc).rd_rel).relkind as u8 != pg_sys::RELKIND_PARTITIONED_TABLE
@@ -102,6 +105,10 @@ unsafe fn fire(state: &mut pg_sys::ModifyTableState) {
         let Some(mut own) = only_own(&*triggers) else {
             return;
         };
+        if is_wrong {
+            wrong_rows((*(*target).ri_RelationDesc).rd_id).raise();
+        }
+        let (delete, insert) = left_out.unwrap_or_default();
         (*target).ri_TrigDesc = &raw mut own;
         if delete {
             pg_sys::ExecASDeleteTriggers(state.ps.state, target, state.mt_transition_capture);
@@ -111,6 +118,21 @@ unsafe fn fire(state: &mut pg_sys::ModifyTableState) {
         }
         (*target).ri_TrigDesc = triggers;
     }
+}
+
+fn wrong_rows(table: pg_sys::Oid) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        format!(
+            "MERGE cannot both insert and update rows of {}",
+            relation_name(table)
+        ),
+    )
+    .detail(
+        "This version of PostgreSQL shows the triggers of a partitioned table inserted rows in place \
+         of updated ones then.",
+    )
+    .hint("Insert and update in two statements.")
 }
 
 /// The triggers with all but the extension's switched off, each in its place, as conditions that

@@ -352,3 +352,27 @@ pub fn moves_without_triggers(state: &pg_sys::ModifyTableState) -> Option<(bool,
             .then_some((delete, insert))
     }
 }
+
+/// Whether a MERGE into a partitioned table may have shown its triggers a row that it inserted in
+/// place of one that it updated later: 16 and newer keep what an INSERT left for its transition table.
+///
+/// # Safety
+/// The state of a statement that has run.
+pub unsafe fn shows_wrong_rows(state: &pg_sys::ModifyTableState) -> bool {
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    {
+        let _ = state;
+        false
+    }
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    // SAFETY: as the caller promises.
+    unsafe {
+        state.operation == pg_sys::CmdType::CMD_MERGE
+            && state.mt_merge_inserted > 0.0
+            && state.mt_merge_updated > 0.0
+            && !state.mt_transition_capture.is_null()
+            && !(*state.mt_transition_capture)
+                .tcs_original_insert_tuple
+                .is_null()
+    }
+}
