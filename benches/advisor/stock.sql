@@ -29,5 +29,5 @@ SELECT id, 1 + skewed({moves} / 20, 2),
        CASE WHEN random() < 0.95 THEN 'done' ELSE 'draft' END,
        1 + skewed(40, 1.5), 1 + skewed(40, 1.5), 1 + skewed(100, 2),
        CASE WHEN random() < 0.03 THEN 1 + skewed(100, 2) ELSE 0 END, random() * 100,
-       timestamptz '2024-01-01' + id * interval '730 days' / {moves}
+       timestamptz '2024-01-01' + interval '730 days' * (id::float8 / {moves})
 FROM generate_series(1, {moves}) AS id;
