@@ -20,7 +20,7 @@ pub const BEGIN: &str = "2024-01-01";
 pub const END: &str = "2026-01-01";
 
 /// The database that the sections on the reference ledger share.
-pub const REFERENCE: &str = "reference";
+const REFERENCE: &str = "reference";
 
 /// A connection to the reference ledger, `stock_moves`, which the first caller makes.
 pub fn reference(bench: &Bench) -> Client {
