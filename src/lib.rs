@@ -14,6 +14,7 @@
 //! | [`executor`] | queries with the caller's snapshot, row by row |
 //! | [`invalidation`] | when what a backend remembers is out of date |
 //! | [`moved_rows`] | rows that MERGE moves between partitions |
+//! | [`trigger_call`] | how trigger functions are called |
 //! | [`versions`] | what differs between versions of PostgreSQL |
 //! | [`calendar`], [`decimal`], [`sum`], [`sql`], [`template`] | pure helpers |
 
@@ -37,6 +38,7 @@ mod snapshots;
 mod sql;
 mod sum;
 mod template;
+mod trigger_call;
 mod versions;
 mod worker;
 

@@ -12,6 +12,7 @@ use std::ffi::CStr;
 use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
 use crate::ledger::registry::relation_name;
+use crate::trigger_call::{require_statement, trigger_data};
 use crate::versions;
 
 /// The trigger functions that have to see every row.
@@ -29,8 +30,13 @@ raw_function!(
     expect
 );
 
-unsafe fn expect(_call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
-    Ok(())
+unsafe fn expect(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
+    const NAME: &str = "expect_moved_rows()";
+    let hint = "attach_ledger() and invalidate_on_change() create the triggers.";
+    // SAFETY: the call that PostgreSQL makes.
+    unsafe { trigger_data(call, NAME) }
+        .and_then(|trigger| require_statement(trigger, NAME))
+        .map_err(|failure| failure.hint(hint))
 }
 
 /// Only statements that name a partitioned table can move rows.

@@ -11,7 +11,6 @@ mod plan;
 pub mod values;
 
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 
 use super::invalidate::RESERVED_PREFIX;
 use super::outbox::{self, Invalidation};
@@ -20,6 +19,7 @@ use super::text;
 use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
 use crate::ledger::capture::changes;
+use crate::trigger_call::{is_after, is_for_each_row, misused, trigger_data};
 use crate::{security, settings};
 use collected::{Collected, Everything};
 use plan::{BoundPart, Plan, trigger_name};
@@ -32,23 +32,15 @@ raw_function!(
 );
 
 unsafe fn invalidate(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
-    // SAFETY: the context of a call by the trigger manager is a TriggerData, and only that has
-    // its node tag.
-    let trigger =
-        unsafe {
-            let context = (*call).context;
-            if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-                return Err(misused("invalidate_cache() must be called as a trigger").hint(
-                "Create a trigger that calls it, or run inventory_perf.invalidate_on_change().",
-            ));
-            }
-            &*context.cast::<pg_sys::TriggerData>()
-        };
+    // SAFETY: the call that PostgreSQL makes.
+    let trigger = unsafe { trigger_data(call, "invalidate_cache()") }.map_err(|failure| {
+        failure
+            .hint("Create a trigger that calls it, or run inventory_perf.invalidate_on_change().")
+    })?;
     // SAFETY: the trigger manager keeps trigger and relation during the call.
     unsafe {
         let definition = &*trigger.tg_trigger;
-        let timing = trigger.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK;
-        if timing != pg_sys::TRIGGER_EVENT_AFTER {
+        if !is_after(trigger) {
             return Err(misused(format!(
                 "trigger \"{}\" must be an AFTER trigger",
                 trigger_name(definition)
@@ -63,13 +55,6 @@ unsafe fn invalidate(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
             changed(trigger, &plan)
         }
     }
-}
-
-fn misused(message: impl Into<String>) -> Failure {
-    Failure::new(
-        PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-        message,
-    )
 }
 
 /// What a statement did.
@@ -123,7 +108,7 @@ unsafe fn changed(trigger: &pg_sys::TriggerData, plan: &Plan) -> Result<(), Fail
     unsafe {
         if operation == Operation::Truncate {
             rows.all();
-        } else if trigger.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0 {
+        } else if is_for_each_row(trigger) {
             if outbox::count_row((*trigger.tg_trigger).tgoid) > limit {
                 // Further rows say the same, and that only once.
                 rows.collected.pass_limit();

@@ -10,7 +10,6 @@ mod plan;
 mod truncation;
 
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 
 use super::legs::{LegBuffer, Movement, Movements, WideLeg, negate_numeric, numeric_datum};
 use super::registry::Ledger;
@@ -18,6 +17,7 @@ use super::single_row::append_row;
 use super::table_writer::TableWriter;
 use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
+use crate::trigger_call::{is_before, require_statement, trigger_data};
 use plan::Plan;
 
 /// Key columns that a ledger has at most: an index holds them and the day.
@@ -37,26 +37,16 @@ raw_function!(
 );
 
 unsafe fn capture(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
-    // SAFETY: the context of a call by the trigger manager is a TriggerData, and only that has
-    // its node tag.
-    let trigger = unsafe {
-        let context = (*call).context;
-        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-            return Err(Failure::new(
-                PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-                "capture_moves() must be called as a trigger",
-            )
-            .hint("inventory_perf.attach_ledger() creates the triggers."));
-        }
-        &*context.cast::<pg_sys::TriggerData>()
-    };
+    const NAME: &str = "capture_moves()";
+    let hint = "inventory_perf.attach_ledger() creates the triggers.";
+    // SAFETY: the call that PostgreSQL makes.
+    let trigger = unsafe { trigger_data(call, NAME) }.map_err(|failure| failure.hint(hint))?;
+    require_statement(trigger, NAME).map_err(|failure| failure.hint(hint))?;
     // SAFETY: the trigger manager keeps the relation open during the call.
     let relation = unsafe { (*trigger.tg_relation).rd_id };
     let operation = trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK;
     if operation == pg_sys::TRIGGER_EVENT_TRUNCATE {
-        let is_before =
-            trigger.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE;
-        truncation::capture(relation, is_before)
+        truncation::capture(relation, is_before(trigger))
     } else {
         // SAFETY: transition tables are tuplestores of the relation's row type, or NULL.
         unsafe { capture_statement(trigger, relation) }

@@ -4,7 +4,7 @@
 
 use pgrx::pg_sys;
 
-use super::table_writer::{TableWriter, altered, has_columns};
+use super::table_writer::{TableWriter, open_to_write};
 use crate::error::Failure;
 
 /// Appends a row to a table whose columns have exactly these types.
@@ -20,13 +20,7 @@ pub unsafe fn append_row(
     // SAFETY: the relations stay open for the calls, and their locks until the transaction ends;
     // after an error PostgreSQL closes them.
     unsafe {
-        let relation = pg_sys::table_open(table, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
-        if !has_columns(relation, columns) {
-            return Err(altered(
-                table,
-                "its columns are not those it was created with",
-            ));
-        }
+        let relation = open_to_write(table, columns)?;
         let index = match Indexes::of(relation) {
             Indexes::None => None,
             Indexes::One(index) => Some(index),

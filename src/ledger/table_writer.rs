@@ -41,13 +41,7 @@ impl TableWriter {
         // SAFETY: plain calls of the backend; whatever they allocate lives in the current context,
         // and what is open when an error is returned is closed as the transaction ends.
         unsafe {
-            let relation = pg_sys::table_open(table, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
-            if !has_columns(relation, columns) {
-                return Err(altered(
-                    table,
-                    "its columns are not those it was created with",
-                ));
-            }
+            let relation = open_to_write(table, columns)?;
             let mut indexes = Vec::new();
             let list = pg_sys::RelationGetIndexList(relation);
             let count = if list.is_null() { 0 } else { (*list).length };
@@ -202,20 +196,31 @@ impl TableWriter {
     }
 }
 
-/// Whether a table has columns of exactly these types.
+/// Opens a storage table that is to be changed, if its columns have exactly these types.
 ///
 /// # Safety
-/// `relation` is open.
-pub unsafe fn has_columns(relation: pg_sys::Relation, types: &[pg_sys::Oid]) -> bool {
+/// In a transaction; the caller closes the table.
+pub unsafe fn open_to_write(
+    table: pg_sys::Oid,
+    types: &[pg_sys::Oid],
+) -> Result<pg_sys::Relation, Failure> {
     // SAFETY: the descriptor of an open table has that many attributes.
     unsafe {
+        let relation = pg_sys::table_open(table, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
         let descriptor = pgrx::PgTupleDesc::from_pg_unchecked((*relation).rd_att);
-        descriptor.len() == types.len()
+        let is_as_created = descriptor.len() == types.len()
             && descriptor
                 .iter()
                 .zip(types)
-                .all(|(column, type_oid)| column.atttypid == *type_oid && !column.attisdropped)
+                .all(|(column, type_oid)| column.atttypid == *type_oid && !column.attisdropped);
+        if is_as_created {
+            return Ok(relation);
+        }
     }
+    Err(altered(
+        table,
+        "its columns are not those it was created with",
+    ))
 }
 
 pub fn altered(table: pg_sys::Oid, how: &str) -> Failure {

@@ -10,7 +10,7 @@ use crate::ledger::capture::{check_interrupts, pending_types};
 use crate::ledger::expressions;
 use crate::ledger::keys::{KeyInterner, KeyType};
 use crate::ledger::registry::Ledger;
-use crate::ledger::table_writer::{altered, has_columns};
+use crate::ledger::table_writer::open_to_write;
 
 const REPORT_EVERY: Duration = Duration::from_secs(2);
 
@@ -44,14 +44,7 @@ impl<'a> Taking<'a> {
         // SAFETY: an ordinary scan, from the first block on and through shared buffers, as the rows
         // are about to be deleted. After an error PostgreSQL releases what is open.
         unsafe {
-            let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
-            let relation = pg_sys::table_open(ledger.pending, lock);
-            if !has_columns(relation, &types) {
-                return Err(altered(
-                    ledger.pending,
-                    "its columns are not those it was created with",
-                ));
-            }
+            let relation = open_to_write(ledger.pending, &types)?;
             let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetActiveSnapshot());
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             Ok(Self {

@@ -95,6 +95,14 @@ SELECT deltas_folded FROM inventory_perf.populate_daily_stock_snapshots('moves',
 SELECT inventory_perf.capture_moves();
 CREATE TRIGGER stray AFTER INSERT ON unattached EXECUTE FUNCTION inventory_perf.capture_moves();
 INSERT INTO unattached VALUES (1, 1, '2024-01-01');
+-- a BEFORE trigger for each row decides whether the row is kept, so neither function serves as one
+SELECT inventory_perf.expect_moved_rows();
+CREATE TRIGGER by_row BEFORE INSERT ON unattached FOR EACH ROW EXECUTE FUNCTION inventory_perf.expect_moved_rows();
+INSERT INTO unattached VALUES (2, 1, '2024-01-01');
+CREATE OR REPLACE TRIGGER by_row BEFORE INSERT ON unattached FOR EACH ROW EXECUTE FUNCTION inventory_perf.capture_moves();
+INSERT INTO unattached VALUES (2, 1, '2024-01-01');
+DROP TRIGGER by_row ON unattached;
+SELECT count(*) FROM unattached;
 
 -- a ledger dropped since
 DROP TABLE moves CASCADE;
