@@ -67,13 +67,12 @@ fn the_first_value_after_an_invalidation_is_stored() {
         let set = format!("SELECT cache_set('k', '{number}', '10 min', '{{t}}')");
         while !client.ask::<bool>(&set) {
             refused += 1;
-            assert!(Instant::now() < deadline, "never stored");
+            assert!(refused < 3, "stored only the second time");
             client.run("SELECT cache_get('k')");
         }
         let value: String = client.ask("SELECT cache_get('k')::text");
         assert_eq!(value, number.to_string(), "{call}");
     }
-    assert!(refused < 3, "stored only the second time");
 
     // a change after the miss, which is delivered before the value is stored
     client.run("SELECT invalidate_keys('k')");
