@@ -185,12 +185,18 @@ impl Load {
         }
     }
 
-    /// The largest size that was seen, until so many values were stored.
+    /// The largest size that was seen, until so many values were stored and the cache was full.
     fn watch(&self, client: &mut Client, values: u64) -> i64 {
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut largest = 0;
-        while self.stored.load(Ordering::Relaxed) < values && self.goes_on() {
-            assert!(Instant::now() < deadline, "too little is stored");
+        while self.goes_on()
+            && (self.stored.load(Ordering::Relaxed) < values || largest <= MB * 7 / 8)
+        {
+            let stored = self.stored.load(Ordering::Relaxed);
+            assert!(
+                Instant::now() < deadline,
+                "{stored} stored, {largest} bytes"
+            );
             largest = largest.max(client.ask(SIZE));
             thread::sleep(Duration::from_millis(10));
         }
@@ -246,7 +252,6 @@ fn many_sessions_never_fill_it_above_its_size() {
     let (hits, stored) = (load.hits.into_inner(), load.stored.into_inner());
     println!("{hits} hits, {stored} stored, at most {largest} bytes");
     assert!(largest <= MB + MB / 8 + LARGEST, "{largest} bytes");
-    assert!(largest > MB * 7 / 8, "never full");
     assert!(hits > 100, "too few hits");
     // what was evicted last is the oldest, and what is left is most of the size
     let left: i64 = client.ask(SIZE);

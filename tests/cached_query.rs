@@ -688,8 +688,8 @@ fn rows_expire() {
     let mut client = shop.client();
     client.run("SET inventory_perf.cache_ttl_jitter = 0");
     let arguments = format!("'{TOTAL}', ttl => '300 ms', tags => '{{shop}}'");
-    assert_eq!(ask_cached(&mut client, &arguments), "30");
     let begin = Instant::now();
+    assert_eq!(ask_cached(&mut client, &arguments), "30");
     shop.client()
         .run("UPDATE stock SET level = 11 WHERE id = 1");
     let answer = ask_cached(&mut client, &arguments);
