@@ -7,11 +7,12 @@ CREATE TABLE inventory_perf.cache_outbox (
     -- The table written to, or the root of its partitions, and the kind of statement.
     relation oid,
     operation text,
-    keys text[] NOT NULL,
-    tags text[] NOT NULL,
-    patterns text[] NOT NULL,
-    tag_patterns text[] NOT NULL,
-    channels text[] NOT NULL,
+    -- NULL is none, which takes a writer nothing.
+    keys text[],
+    tags text[],
+    patterns text[],
+    tag_patterns text[],
+    channels text[],
     changes jsonb,
     flush boolean NOT NULL,
     broadened boolean NOT NULL,

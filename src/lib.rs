@@ -31,6 +31,7 @@ mod invalidation;
 mod ledger;
 mod memory;
 mod moved_rows;
+mod prepared;
 mod security;
 mod settings;
 mod shared_memory;

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use std::ffi::{CStr, CString};
 
 use crate::error::Failure;
+use crate::prepared::Prepared;
 
 /// Puts the user and the settings back when dropped. When an error ends the transaction or
 /// subtransaction instead, PostgreSQL does the same.
@@ -131,15 +132,22 @@ pub fn current_user() -> pg_sys::Oid {
 
 /// The role that owns the extension's own tables.
 pub fn extension_owner() -> Result<pg_sys::Oid, Failure> {
-    let owner = Spi::connect(|client| {
-        client
-            .select(
+    thread_local! {
+        static OWNER: Prepared = const {
+            Prepared::new(
                 "SELECT extowner FROM pg_catalog.pg_extension WHERE extname = 'inventory_perf'",
-                Some(1),
-                &[],
-            )?
-            .first()
-            .get_one::<pg_sys::Oid>()
+            )
+        };
+    }
+    let owner = Spi::connect(|client| {
+        OWNER.with(|query| {
+            query.with_plan(client, &[], |client, plan| {
+                client
+                    .select(plan, Some(1), &[])?
+                    .first()
+                    .get_one::<pg_sys::Oid>()
+            })
+        })
     })?;
     owner.ok_or_else(|| {
         Failure::new(

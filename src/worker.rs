@@ -10,6 +10,7 @@ mod deliverer;
 mod folder;
 mod hooks;
 mod launcher;
+mod pace;
 mod process;
 mod status;
 mod vacuum;

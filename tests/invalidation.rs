@@ -34,7 +34,7 @@ fn changes(client: &mut Client) -> Vec<String> {
 fn keys(client: &mut Client) -> Vec<Vec<String>> {
     client
         .query(
-            "SELECT keys FROM inventory_perf.cache_outbox ORDER BY ctid",
+            "SELECT coalesce(keys, '{}') FROM inventory_perf.cache_outbox ORDER BY ctid",
             &[],
         )
         .expect("read the outbox")

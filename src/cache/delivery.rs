@@ -8,6 +8,7 @@
 mod batch;
 mod epoch;
 mod functions;
+mod rows;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
@@ -15,7 +16,7 @@ use pgrx::prelude::*;
 use self::batch::{Batch, take};
 use self::epoch::{State, completed};
 use super::events::{self, Told};
-use super::names::{EntryName, PatternKind, StampName};
+use super::names::PatternKind;
 use super::store::{self, Delivery, ScanPosition, Store, StoreError, Trouble};
 use crate::error::Failure;
 use crate::security;
@@ -108,6 +109,15 @@ fn collapse() -> Result<Delivered, Failure> {
     })
 }
 
+/// What one call sends.
+#[derive(Clone, Copy, Default)]
+struct Sent<'a> {
+    keys: &'a [&'a [u8]],
+    tags: &'a [&'a [u8]],
+    entries: &'a [&'a [u8]],
+    events: &'a [events::Event],
+}
+
 /// Sends to the store, and notices when the store is not the one that was recorded.
 struct Sender {
     state: State,
@@ -122,20 +132,30 @@ impl Sender {
         if batch.rows == 0 {
             return Ok(());
         }
-        let (stamps, entries) = (batch.stamps(), batch.entries());
+        let (keys, tags, entries) = (batch.keys(), batch.tags(), batch.entries());
         let mut told = events::prepare(&batch.events);
         let events = std::mem::take(&mut told.published);
-        if stamps.len() + entries.len() + events.len() <= NAMES_PER_CALL {
-            self.call(&stamps, &entries, &events)?;
+        let all = Sent {
+            keys: &keys,
+            tags: &tags,
+            entries: &entries,
+            events: &events,
+        };
+        if keys.len() + tags.len() + entries.len() + events.len() <= NAMES_PER_CALL {
+            self.call(all)?;
         } else {
-            for stamps in stamps.chunks(NAMES_PER_CALL) {
-                self.call(stamps, &[], &[])?;
+            let none = Sent::default();
+            for keys in keys.chunks(NAMES_PER_CALL) {
+                self.call(Sent { keys, ..none })?;
+            }
+            for tags in tags.chunks(NAMES_PER_CALL) {
+                self.call(Sent { tags, ..none })?;
             }
             for entries in entries.chunks(NAMES_PER_CALL) {
-                self.call(&[], entries, &[])?;
+                self.call(Sent { entries, ..none })?;
             }
             for events in events.chunks(NAMES_PER_CALL) {
-                self.call(&[], &[], events)?;
+                self.call(Sent { events, ..none })?;
             }
         }
         self.is_outdated |= batch.flush;
@@ -145,21 +165,17 @@ impl Sender {
         Ok(())
     }
 
-    fn call(
-        &mut self,
-        stamps: &[StampName],
-        entries: &[EntryName],
-        events: &[events::Event],
-    ) -> Result<(), Failure> {
+    fn call(&mut self, sent: Sent) -> Result<(), Failure> {
         let batches = self.state.batches();
         let server = call(|store| {
             store.deliver(&Delivery {
                 epoch: &self.state.epoch,
                 completed: completed(),
                 batches,
-                stamps,
-                entries,
-                events,
+                keys: sent.keys,
+                tags: sent.tags,
+                entries: sent.entries,
+                events: sent.events,
             })
         })?;
         self.is_outdated |= !self.state.confirm(&server)?;
@@ -194,7 +210,7 @@ impl Sender {
         }
         if begun > 0 {
             // counts what the scans removed
-            self.call(&[], &[], &[])?;
+            self.call(Sent::default())?;
         }
         Ok(())
     }

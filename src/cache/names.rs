@@ -59,9 +59,23 @@ impl Names {
 
     pub fn stamp(&self, name: &StampName) -> String {
         match name {
-            StampName::Key(key) => format!("{}key:{key}", self.stamps()),
-            StampName::Tag(tag) => format!("{}tag:{tag}", self.stamps()),
+            StampName::Key(key) => self.before_stamps(PatternKind::Key) + key,
+            StampName::Tag(tag) => self.before_stamps(PatternKind::Tag) + tag,
         }
+    }
+
+    /// Before the names of keys, or of tags, in the names of their stamps.
+    pub fn before_stamps(&self, kind: PatternKind) -> String {
+        self.stamps()
+            + match kind {
+                PatternKind::Key => "key:",
+                PatternKind::Tag => "tag:",
+            }
+    }
+
+    /// Before users' keys in the names of their entries.
+    pub fn before_keys(&self) -> &str {
+        &self.prefix
     }
 
     /// Before `key:…` and `tag:…`.
@@ -104,11 +118,8 @@ impl Names {
             (redis, before)
         };
         match kind {
-            PatternKind::Key => vec![
-                of(format!("{}key:", self.stamps())),
-                of(self.prefix.clone()),
-            ],
-            PatternKind::Tag => vec![of(format!("{}tag:", self.stamps()))],
+            PatternKind::Key => vec![of(self.before_stamps(kind)), of(self.prefix.clone())],
+            PatternKind::Tag => vec![of(self.before_stamps(kind))],
         }
     }
 }

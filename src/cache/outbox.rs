@@ -36,7 +36,7 @@ pub struct Invalidation {
     pub broadened: bool,
 }
 
-const COLUMNS: [pg_sys::Oid; 12] = [
+pub const COLUMNS: [pg_sys::Oid; 12] = [
     pg_sys::TIMESTAMPTZOID,
     pg_sys::OIDOID,
     pg_sys::TEXTOID,
@@ -76,16 +76,19 @@ pub fn append(invalidation: &Invalidation) -> Result<(), Failure> {
         unsafe {
             let arrays = pg_sys::palloc(row.len()).cast::<u8>();
             std::ptr::copy_nonoverlapping(row.as_ptr(), arrays, row.len());
-            for (value, place) in values[3..8].iter_mut().zip(places) {
-                *value = pg_sys::Datum::from(arrays.add(place));
+            for (column, place) in (3..).zip(places) {
+                match place {
+                    Some(place) => values[column] = pg_sys::Datum::from(arrays.add(place)),
+                    None => nulls[column] = true,
+                }
             }
         }
         nulls[1] = invalidation.relation.is_none();
         values[1] = invalidation.relation.unwrap_or(pg_sys::InvalidOid).into();
         nulls[2] = invalidation.operation.is_none();
         values[2] = invalidation.operation.into_datum().unwrap_or(0.into());
-        let changes = invalidation.changes.clone().filter(|_| position == 0);
-        let changes = changes.map(pgrx::JsonB);
+        let changes = invalidation.changes.as_ref().filter(|_| position == 0);
+        let changes = changes.map(|changes| pgrx::JsonB(changes.clone()));
         nulls[8] = changes.is_none();
         values[8] = changes.into_datum().unwrap_or(0.into());
         values[9] = invalidation.flush.into();
@@ -127,9 +130,14 @@ impl Invalidation {
         parts::split(&self.keys, &self.tags, others + changes)
     }
 
-    /// The five arrays of one row, and where each begins; then whatever else tells one row from
-    /// another. Only the first row of several has more than keys and tags.
-    fn to_bytes(&self, outbox: pg_sys::Oid, part: &Part, is_first: bool) -> (Vec<u8>, [usize; 5]) {
+    /// The arrays of one row that have elements, and where each of the five begins; then whatever
+    /// else tells one row from another. Only the first row of several has more than keys and tags.
+    fn to_bytes(
+        &self,
+        outbox: pg_sys::Oid,
+        part: &Part,
+        is_first: bool,
+    ) -> (Vec<u8>, [Option<usize>; 5]) {
         let mut bytes = Vec::with_capacity(part.keys.bytes.len() + part.tags.bytes.len() + 256);
         let others = [&self.patterns, &self.tag_patterns, &self.channels];
         let [patterns, tag_patterns, channels] = others.map(|array| {
@@ -149,9 +157,12 @@ impl Invalidation {
         ]
         .map(|(array, piece)| {
             let place = bytes.len();
-            array.write(&piece, &mut bytes);
-            place
+            (piece.count > 0).then(|| {
+                array.write(&piece, &mut bytes);
+                place
+            })
         });
+        bytes.extend(places.map(|place| u8::from(place.is_some())));
         let relation = self.relation.unwrap_or(pg_sys::InvalidOid);
         bytes.extend_from_slice(&relation.to_u32().to_ne_bytes());
         bytes.extend_from_slice(&outbox.to_u32().to_ne_bytes());
@@ -173,16 +184,10 @@ unsafe fn insert(
     // its lock stays until the transaction ends. After an error PostgreSQL closes it.
     unsafe {
         let relation = pg_sys::table_open(outbox, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
-        let descriptor = pgrx::PgTupleDesc::from_pg_unchecked((*relation).rd_att);
-        if !descriptor.iter().map(|column| column.atttypid).eq(COLUMNS) {
-            return Err(Failure::new(
-                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "table inventory_perf.cache_outbox was altered",
-            )
-            .detail("Its columns are not those that it was created with.")
-            .hint("Drop the extension and create it again."));
+        let columns = (*(*relation).rd_att).natts as usize;
+        if columns != COLUMNS.len() || !has_columns(relation) {
+            return Err(altered());
         }
-        drop(descriptor);
         if (*(*relation).rd_rel).relhasindex {
             // Created without one, but its owner may have added some.
             pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
@@ -204,6 +209,40 @@ unsafe fn insert(
         pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
     }
     Ok(())
+}
+
+/// Opens the table to delete rows of it. Columns that somebody has added come after its own.
+///
+/// # Safety
+/// In a transaction; the caller closes the table.
+pub unsafe fn open() -> Result<pg_sys::Relation, Failure> {
+    let outbox = relation()?;
+    // SAFETY: as the caller promises; after an error PostgreSQL closes it.
+    unsafe {
+        let relation = pg_sys::table_open(outbox, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
+        if has_columns(relation) {
+            Ok(relation)
+        } else {
+            Err(altered())
+        }
+    }
+}
+
+/// Whether the table begins with the columns that it was created with.
+unsafe fn has_columns(relation: pg_sys::Relation) -> bool {
+    // SAFETY: the caller keeps the relation open.
+    let descriptor = unsafe { pgrx::PgTupleDesc::from_pg_unchecked((*relation).rd_att) };
+    let types = descriptor.iter().map(|column| column.atttypid);
+    types.take(COLUMNS.len()).eq(COLUMNS)
+}
+
+fn altered() -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "table inventory_perf.cache_outbox was altered",
+    )
+    .detail("Its columns are not those that it was created with.")
+    .hint("Drop the extension and create it again.")
 }
 
 /// The table, which is another one after the extension was dropped and created again.

@@ -16,6 +16,9 @@ pub type Scope = (u64, u32);
 #[derive(Default)]
 pub struct Recent {
     scope: Scope,
+    /// The first row that was said in this scope; empty if none was. Most transactions say no other.
+    first: Vec<u8>,
+    /// The others.
     rows: HashSet<Vec<u8>>,
     /// Rows that each trigger has written.
     written: HashMap<u32, usize>,
@@ -28,10 +31,14 @@ impl Recent {
         if row.len() > SIZE_LIMIT {
             return false;
         }
-        if self.rows.contains(row) {
+        if self.first.is_empty() {
+            self.first.extend_from_slice(row);
+            return false;
+        }
+        if self.first == row || self.rows.contains(row) {
             return true;
         }
-        if self.rows.len() < ROWS_LIMIT {
+        if self.rows.len() + 1 < ROWS_LIMIT {
             self.rows.insert(row.to_vec());
         }
         false
@@ -48,8 +55,14 @@ impl Recent {
     fn enter(&mut self, scope: Scope) {
         if self.scope != scope {
             self.scope = scope;
-            self.rows.clear();
-            self.written.clear();
+            self.first.clear();
+            // Clearing a table costs even where nothing is in it.
+            if !self.rows.is_empty() {
+                self.rows.clear();
+            }
+            if !self.written.is_empty() {
+                self.written.clear();
+            }
         }
     }
 }

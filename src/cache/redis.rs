@@ -288,17 +288,26 @@ impl Store for RedisStore {
             .arg(self.names.delivered())
             .arg(delivery.epoch)
             .arg(delivery.completed);
-        let stamps = delivery.stamps.chunks(UNLINK_NAMES);
-        for names in stamps {
-            pipeline.cmd("UNLINK");
-            for name in names {
-                pipeline.arg(self.names.stamp(name));
-            }
-        }
-        for names in delivery.entries.chunks(UNLINK_NAMES) {
-            pipeline.cmd("UNLINK");
-            for name in names {
-                pipeline.arg(self.names.entry(name));
+        let mut name = Vec::new();
+        for (before, names) in [
+            (
+                self.names.before_stamps(PatternKind::Key).as_bytes(),
+                delivery.keys,
+            ),
+            (
+                self.names.before_stamps(PatternKind::Tag).as_bytes(),
+                delivery.tags,
+            ),
+            (self.names.before_keys().as_bytes(), delivery.entries),
+        ] {
+            for names in names.chunks(UNLINK_NAMES) {
+                pipeline.cmd("UNLINK");
+                for after in names {
+                    name.clear();
+                    name.extend_from_slice(before);
+                    name.extend_from_slice(after);
+                    pipeline.arg(name.as_slice());
+                }
             }
         }
         let unlinks = pipeline.len() - 1;

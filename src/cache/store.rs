@@ -122,8 +122,11 @@ pub struct Delivery<'a> {
     pub completed: u64,
     /// Batches that the store confirmed before: one that has fewer has lost some.
     pub batches: u64,
-    pub stamps: &'a [StampName],
-    pub entries: &'a [EntryName],
+    /// Keys, and tags, whose stamps go, as the database's text.
+    pub keys: &'a [&'a [u8]],
+    pub tags: &'a [&'a [u8]],
+    /// Users' keys whose entries go.
+    pub entries: &'a [&'a [u8]],
     /// Channel and payload, published after the stamps are gone.
     pub events: &'a [(String, String)],
 }

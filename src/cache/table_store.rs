@@ -285,8 +285,12 @@ impl Store for TableStore {
     }
 
     fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered> {
-        let stamps: Vec<String> = delivery.stamps.iter().map(stamp_name).collect();
-        let entries: Vec<String> = delivery.entries.iter().map(entry_name).collect();
+        let text = |name: &&[u8]| String::from_utf8_lossy(name).into_owned();
+        let keys = delivery.keys.iter().map(text).map(StampName::Key);
+        let tags = delivery.tags.iter().map(text).map(StampName::Tag);
+        let entries = delivery.entries.iter().map(text).map(EntryName::Key);
+        let stamps: Vec<String> = keys.chain(tags).map(|name| stamp_name(&name)).collect();
+        let entries: Vec<String> = entries.map(|name| entry_name(&name)).collect();
         if !stamps.is_empty() || !entries.is_empty() {
             invalidate(stamps, entries)?;
         }

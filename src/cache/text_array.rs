@@ -8,16 +8,21 @@ use std::ops::Range;
 const TEXT_OID: u32 = 25;
 /// Length, dimensions, data offset, element type; then size and lower bound of the one dimension.
 const HEADER: usize = 24;
-const EMPTY_HEADER: usize = 16;
+
+/// As long as there are no more elements than this, looking at each is faster than a table of them.
+const FEW: usize = 8;
+/// Bytes that the first element makes room for.
+const ROOM: usize = 128;
 
 /// A growing one-dimensional array of distinct texts.
 #[derive(Default)]
 pub struct TextArray {
     /// The elements: each with its length word, padded to four bytes.
     elements: Vec<u8>,
-    /// Where each element begins, with its hash.
-    places: HashTable<(u64, u32)>,
-    last: Option<u32>,
+    count: usize,
+    /// Where each element begins, with its hash, once there are more than a few.
+    places: HashTable<(u64, usize)>,
+    last: Option<usize>,
 }
 
 /// Some elements that follow one another.
@@ -29,11 +34,11 @@ pub struct Piece {
 
 impl TextArray {
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.count
     }
 
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.count == 0
     }
 
     /// Bytes that the elements take.
@@ -43,35 +48,76 @@ impl TextArray {
 
     /// Makes room for that many more elements to be found.
     pub fn reserve(&mut self, elements: usize) {
-        self.places.reserve(elements, |(hash, _)| *hash);
+        if self.count + elements > FEW {
+            self.places.reserve(elements, |(hash, _)| *hash);
+        }
     }
 
     /// Adds an element unless it is there already; says whether it was added.
     pub fn add(&mut self, text: &[u8]) -> bool {
-        let Self {
-            elements,
-            places,
-            last,
-        } = self;
         // Rows of one statement often belong together.
-        if last.is_some_and(|place| element(elements, place) == text) {
+        if self.last.is_some_and(|place| self.element(place) == text) {
             return false;
         }
-        let hash = hash(text);
-        let found = places.find(hash, |(other, place)| {
-            *other == hash && element(elements, *place) == text
-        });
-        if let Some((_, place)) = found {
-            *last = Some(*place);
+        let hash = if self.count < FEW { 0 } else { hash(text) };
+        if let Some(place) = self.find(text, hash) {
+            self.last = Some(place);
             return false;
         }
-        let place = elements.len() as u32;
-        elements.extend_from_slice(&varlena_header(text.len() + 4));
-        elements.extend_from_slice(text);
-        elements.resize(elements.len().next_multiple_of(4), 0);
-        places.insert_unique(hash, (hash, place), |(hash, _)| *hash);
-        *last = Some(place);
+        let place = self.elements.len();
+        if place == 0 {
+            self.elements.reserve(ROOM.max(text.len() + 8));
+        }
+        self.elements
+            .extend_from_slice(&varlena_header(text.len() + 4));
+        self.elements.extend_from_slice(text);
+        self.elements
+            .resize(self.elements.len().next_multiple_of(4), 0);
+        self.count += 1;
+        self.last = Some(place);
+        if self.count > FEW {
+            self.places
+                .insert_unique(hash, (hash, place), |(hash, _)| *hash);
+        } else if self.count == FEW {
+            self.fill_places();
+        }
         true
+    }
+
+    /// Where the text is already; `hash` is only looked at when there is a table.
+    fn find(&self, text: &[u8], hash: u64) -> Option<usize> {
+        if self.count < FEW {
+            return self.starts().find(|place| self.element(*place) == text);
+        }
+        let found = self.places.find(hash, |(other, place)| {
+            *other == hash && self.element(*place) == text
+        });
+        found.map(|(_, place)| *place)
+    }
+
+    fn fill_places(&mut self) {
+        let mut places = std::mem::take(&mut self.places);
+        for place in self.starts() {
+            let hash = hash(self.element(place));
+            places.insert_unique(hash, (hash, place), |(hash, _)| *hash);
+        }
+        self.places = places;
+    }
+
+    fn element(&self, place: usize) -> &[u8] {
+        element(&self.elements, place)
+    }
+
+    /// Where each element begins.
+    fn starts(&self) -> impl Iterator<Item = usize> {
+        let mut place = 0;
+        std::iter::from_fn(move || {
+            let start = place;
+            (start < self.elements.len()).then(|| {
+                place = end_of(&self.elements, start);
+                start
+            })
+        })
     }
 
     pub fn add_all(&mut self, other: Self) {
@@ -86,15 +132,7 @@ impl TextArray {
 
     /// The elements in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut place = 0;
-        std::iter::from_fn(move || {
-            if place >= self.elements.len() {
-                return None;
-            }
-            let text = element(&self.elements, place as u32);
-            place = end_of(&self.elements, place);
-            Some(text)
-        })
+        self.starts().map(|place| self.element(place))
     }
 
     /// All elements.
@@ -130,25 +168,19 @@ impl TextArray {
         }
     }
 
-    /// Appends an array of these elements as a complete varlena. Its length is a multiple of four.
+    /// Appends an array of these elements, of which there are some, as a complete varlena. Its length
+    /// is a multiple of four.
     pub fn write(&self, piece: &Piece, varlena: &mut Vec<u8>) {
         let elements = &self.elements[piece.bytes.clone()];
-        let size = if piece.count == 0 {
-            EMPTY_HEADER
-        } else {
-            HEADER + elements.len()
-        };
-        varlena.extend_from_slice(&varlena_header(size));
-        let has_dimension = i32::from(piece.count > 0);
-        varlena.extend_from_slice(&has_dimension.to_ne_bytes());
+        varlena.extend_from_slice(&varlena_header(HEADER + elements.len()));
+        let dimensions = 1_i32;
+        varlena.extend_from_slice(&dimensions.to_ne_bytes());
         // No NULL bitmap.
         varlena.extend_from_slice(&0_i32.to_ne_bytes());
         varlena.extend_from_slice(&TEXT_OID.to_ne_bytes());
-        if piece.count > 0 {
-            varlena.extend_from_slice(&(piece.count as i32).to_ne_bytes());
-            varlena.extend_from_slice(&1_i32.to_ne_bytes());
-            varlena.extend_from_slice(elements);
-        }
+        varlena.extend_from_slice(&(piece.count as i32).to_ne_bytes());
+        varlena.extend_from_slice(&1_i32.to_ne_bytes());
+        varlena.extend_from_slice(elements);
     }
 }
 
@@ -172,8 +204,8 @@ fn varlena_header(size: usize) -> [u8; 4] {
     }
 }
 
-fn element(elements: &[u8], place: u32) -> &[u8] {
-    let (header, rest) = elements[place as usize..].split_at(4);
+fn element(elements: &[u8], place: usize) -> &[u8] {
+    let (header, rest) = elements[place..].split_at(4);
     let mut word = [0; 4];
     word.copy_from_slice(header);
     let word = u32::from_ne_bytes(word);
@@ -187,7 +219,7 @@ fn element(elements: &[u8], place: u32) -> &[u8] {
 
 /// Where the next element begins.
 fn end_of(elements: &[u8], place: usize) -> usize {
-    (place + 4 + element(elements, place as u32).len()).next_multiple_of(4)
+    (place + 4 + element(elements, place).len()).next_multiple_of(4)
 }
 
 /// Eight bytes at a time, each folded in by a wide multiplication.
@@ -223,6 +255,19 @@ mod unit {
         let array: TextArray = ["b", "a", "", "a", "b", ""].into_iter().collect();
         assert_eq!(texts(&array), [&b"b"[..], b"a", b""]);
         assert_eq!(array.len(), 3);
+    }
+
+    #[test]
+    fn few_and_many_texts_are_told_apart_alike() {
+        for count in 1..3 * FEW {
+            let all: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+            let mut array: TextArray = all.iter().collect();
+            for text in &all {
+                assert!(!array.add(text.as_bytes()));
+            }
+            assert_eq!(array.len(), count);
+            assert!(array.add(b"another"));
+        }
     }
 
     #[test]
@@ -268,13 +313,5 @@ mod unit {
         let alone: TextArray = ["a", "bc"].into_iter().collect();
         alone.write(&alone.whole(), &mut expected);
         assert_eq!(bytes, expected);
-    }
-
-    #[test]
-    fn an_empty_array_has_no_dimension() {
-        let mut bytes = Vec::new();
-        TextArray::default().write(&Piece::default(), &mut bytes);
-        assert_eq!(bytes.len(), 16);
-        assert_eq!(bytes[4..8], [0; 4]);
     }
 }

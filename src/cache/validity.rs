@@ -7,14 +7,14 @@
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::spi::OwnedPreparedStatement;
-use std::cell::RefCell;
+use pgrx::spi::{OwnedPreparedStatement, SpiClient};
 
 use super::matching;
 use super::names::StampName;
 use super::stats::Miss;
 use super::store;
 use crate::error::Failure;
+use crate::prepared::Prepared;
 use crate::{security, settings};
 
 /// More rows than that are not looked through: then nobody is served.
@@ -181,37 +181,25 @@ impl Row {
 /// One row for each of the outbox, or one for an empty outbox, or none without a state.
 fn undelivered(keys: &[String], tags: &[String]) -> Result<Vec<Row>, Failure> {
     thread_local! {
-        static PLAN: RefCell<Option<OwnedPreparedStatement>> = const { RefCell::new(None) };
+        static UNDELIVERED: Prepared =
+            const { Prepared::new(include_str!("../../sql/cache/undelivered.sql")) };
     }
-    let owner = security::owner_of_tables()?;
-    security::run_as(owner, || {
-        Spi::connect(|client| {
-            // taken out while it runs, so that an error in the middle leaves it unborrowed
-            let plan = match PLAN.take() {
-                Some(plan) => plan,
-                None => client
-                    .prepare(
-                        include_str!("../../sql/cache/undelivered.sql"),
-                        &[
-                            PgBuiltInOids::TEXTARRAYOID.oid(),
-                            PgBuiltInOids::TEXTARRAYOID.oid(),
-                            PgBuiltInOids::INT8OID.oid(),
-                        ],
-                    )?
-                    .keep(),
-            };
-            let mut rows = Vec::new();
-            for row in client.select(
-                &plan,
-                None,
-                &[
-                    keys.to_vec().into(),
-                    tags.to_vec().into(),
-                    (OUTBOX_ROWS + 1).into(),
-                ],
-            )? {
+    let types = [
+        PgBuiltInOids::TEXTARRAYOID.oid(),
+        PgBuiltInOids::TEXTARRAYOID.oid(),
+        PgBuiltInOids::INT8OID.oid(),
+    ];
+    let arguments = [
+        keys.to_vec().into(),
+        tags.to_vec().into(),
+        (OUTBOX_ROWS + 1).into(),
+    ];
+    let read = |client: &SpiClient, plan: &OwnedPreparedStatement| {
+        client
+            .select(plan, None, &arguments)?
+            .map(|row| {
                 let is_concerned = row.get::<bool>(5)?;
-                rows.push(Row {
+                Ok(Row {
                     epoch: row.get::<String>(1)?.unwrap_or_default(),
                     run_id: row.get::<String>(2)?.unwrap_or_default(),
                     is_current: row.get::<bool>(3)?.unwrap_or(false),
@@ -220,9 +208,14 @@ fn undelivered(keys: &[String], tags: &[String]) -> Result<Vec<Row>, Failure> {
                     is_concerned: is_concerned.unwrap_or(false),
                     patterns: row.get::<Vec<Option<String>>>(6)?.unwrap_or_default(),
                     tag_patterns: row.get::<Vec<Option<String>>>(7)?.unwrap_or_default(),
-                });
-            }
-            PLAN.set(Some(plan));
+                })
+            })
+            .collect()
+    };
+    let owner = security::owner_of_tables()?;
+    security::run_as(owner, || {
+        Spi::connect(|client| {
+            let rows = UNDELIVERED.with(|query| query.with_plan(client, &types, read))?;
             Ok(rows)
         })
     })

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
+use super::pace::{self, Next};
 use super::process;
 use super::vacuum::Vacuum;
 use crate::cache::delivery::{self, BatchSize, Delivered};
@@ -77,12 +78,16 @@ impl Deliverer {
             // Cleared before looking: what is committed from now on sets it again.
             let has_news = self.slot.has_news.swap(false, Ordering::SeqCst);
             let pause = match self.step(has_news) {
-                Ok(has_more) => {
+                Ok(next) => {
                     self.backoff.reset();
-                    if has_more {
-                        continue;
+                    match next {
+                        Next::AtOnce => continue,
+                        Next::Gather => {
+                            self.gather();
+                            continue;
+                        }
+                        Next::Wait => self.idle_pause(),
                     }
-                    self.idle_pause()
                 }
                 Err(failure) => {
                     self.leave_if_dropped();
@@ -98,8 +103,8 @@ impl Deliverer {
         }
     }
 
-    /// One batch, and what is due beside it. True when there is more to deliver.
-    fn step(&mut self, has_news: bool) -> Result<bool, Failure> {
+    /// One batch, and what is due beside it.
+    fn step(&mut self, has_news: bool) -> Result<Next, Failure> {
         let (slot, size) = (self.slot, &self.size);
         let delivered = process::transaction("delivering invalidations", || {
             if !process::is_ready() {
@@ -144,10 +149,18 @@ impl Deliverer {
             self.next_look = Instant::now() + LEDGERS_INTERVAL;
             self.look_for_ledgers()?;
         }
-        if !delivered.is_full {
+        let next = Next::after(delivered.rows, delivered.is_full);
+        if next != Next::AtOnce {
             self.vacuum.run_if_due("inventory_perf.cache_outbox")?;
         }
-        Ok(delivered.is_full)
+        Ok(next)
+    }
+
+    /// Lets commits gather. As there will be a look at the outbox in any case, none of them has to
+    /// wake this process.
+    fn gather(&self) {
+        self.slot.has_news.store(true, Ordering::SeqCst);
+        std::thread::sleep(pace::GATHERING);
     }
 
     fn idle_pause(&self) -> Duration {

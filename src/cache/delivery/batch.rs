@@ -1,14 +1,12 @@
 //! A batch of the outbox: what it says is invalid, and how large the next one may be.
 
-use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys;
-use pgrx::prelude::*;
-use pgrx::spi::SpiHeapTupleData;
 use std::collections::HashSet;
 
 use super::Delivered;
+use super::rows::{self, Row, Texts};
 use crate::cache::events;
-use crate::cache::names::{EntryName, PatternKind, RESERVED, StampName};
+use crate::cache::names::{PatternKind, RESERVED};
+use crate::cache::text_array::TextArray;
 use crate::error::Failure;
 use crate::settings;
 
@@ -17,89 +15,80 @@ pub struct Batch {
     pub rows: u64,
     /// The last block that a row came from.
     pub last_block: u32,
-    keys: HashSet<String>,
-    tags: HashSet<String>,
+    keys: TextArray,
+    tags: TextArray,
     pub patterns: HashSet<(PatternKind, String)>,
     pub flush: bool,
     pub events: Vec<events::Row>,
     /// When statements were captured that say more than one row holds.
-    in_parts: Vec<TimestampWithTimeZone>,
+    in_parts: HashSet<i64>,
 }
 
 /// Takes up to `limit` rows out of the outbox, from a block on.
 pub fn take(limit: i64, first_block: u32) -> Result<Batch, Failure> {
-    let mut first = pg_sys::ItemPointerData::default();
-    pgrx::itemptr::item_pointer_set_all(&mut first, first_block, 0);
     let tells = settings::PUBLISH_EVENTS.get() || settings::NOTIFY_EVENTS.get();
-    let batch = Spi::connect_mut(|client| {
-        let mut batch = Batch::default();
-        let rows = client.update(
-            include_str!("../../../sql/delivery/take.sql"),
-            None,
-            &[limit.into(), first.into()],
+    let limit = limit.max(0) as u64;
+    let mut batch = Batch::default();
+    rows::take(
+        limit,
+        first_block,
+        |_| true,
+        |row| {
+            batch.last_block = batch.last_block.max(row.block);
+            batch.add(row, tells);
+        },
+    )?;
+    if batch.rows >= limit && !batch.in_parts.is_empty() {
+        // The other rows of statements that it has some rows of, so that an event is not told before
+        // all that it stands for is delivered.
+        let in_parts = batch.in_parts.clone();
+        rows::take(
+            u64::MAX,
+            0,
+            |row| row.part() != 0 && in_parts.contains(&row.captured()),
+            |row| batch.add(row, tells),
         )?;
-        let is_full = rows.len() as i64 >= limit;
-        for row in rows {
-            batch.last_block = batch.last_block.max(block(&row)?);
-            batch.add(&row, tells)?;
-        }
-        if is_full && !batch.in_parts.is_empty() {
-            let rows = client.update(
-                include_str!("../../../sql/delivery/take_parts.sql"),
-                None,
-                &[batch.in_parts.clone().into()],
-            )?;
-            for row in rows {
-                batch.add(&row, tells)?;
-            }
-        }
-        Ok::<_, pgrx::spi::Error>(batch)
-    })?;
+    }
     Ok(batch)
 }
 
-fn block(row: &SpiHeapTupleData) -> Result<u32, pgrx::spi::Error> {
-    let place = row.get::<pg_sys::ItemPointerData>(11)?.unwrap_or_default();
-    // SAFETY: the place of a row, copied out of the result.
-    Ok(unsafe { pgrx::itemptr::item_pointer_get_block_number(&place) })
-}
-
 impl Batch {
-    fn add(&mut self, row: &SpiHeapTupleData, tells: bool) -> Result<(), pgrx::spi::Error> {
-        let texts = |column| -> Result<Vec<String>, pgrx::spi::Error> {
-            let texts = row.get::<Vec<Option<String>>>(column)?;
-            Ok(texts.unwrap_or_default().into_iter().flatten().collect())
-        };
+    fn add(&mut self, row: &Row, tells: bool) {
         self.rows += 1;
-        let (keys, tags) = (texts(4)?, texts(5)?);
-        for (column, kind) in [(6, PatternKind::Key), (7, PatternKind::Tag)] {
-            let patterns = texts(column)?.into_iter().map(|pattern| (kind, pattern));
+        row.for_each(Texts::Keys, |key| {
+            self.keys.add(key);
+        });
+        row.for_each(Texts::Tags, |tag| {
+            self.tags.add(tag);
+        });
+        for (texts, kind) in [
+            (Texts::Patterns, PatternKind::Key),
+            (Texts::TagPatterns, PatternKind::Tag),
+        ] {
+            let patterns = row.texts(texts).into_iter().map(|pattern| (kind, pattern));
             self.patterns.extend(patterns);
         }
-        self.flush |= row.get::<bool>(10)?.unwrap_or(false);
-        let captured_at = row.get::<TimestampWithTimeZone>(1)?;
-        let part = row.get::<i32>(12)?.unwrap_or_default();
+        self.flush |= row.flush();
+        let part = row.part();
         if part > 0 {
-            self.in_parts.extend(captured_at);
+            self.in_parts.insert(row.captured());
         }
         // Of several rows of a statement the first tells of all.
         if tells && part <= 1 {
             self.events.push(events::Row {
-                captured_at: captured_at
+                captured_at: row
+                    .captured_at()
                     .and_then(|at| serde_json::to_value(at).ok())
                     .unwrap_or_default(),
-                relation: row.get::<pg_sys::Oid>(2)?,
-                operation: row.get::<String>(3)?,
-                keys: keys.clone(),
-                tags: tags.clone(),
+                relation: row.relation(),
+                operation: row.operation(),
+                keys: row.texts(Texts::Keys),
+                tags: row.texts(Texts::Tags),
                 is_part: part > 0,
-                channels: texts(8)?,
-                changes: row.get::<pgrx::JsonB>(9)?.map(|changes| changes.0),
+                channels: row.texts(Texts::Channels),
+                changes: row.changes(),
             });
         }
-        self.keys.extend(keys);
-        self.tags.extend(tags);
-        Ok(())
     }
 
     /// How many keys and tags it names.
@@ -107,18 +96,19 @@ impl Batch {
         self.keys.len() + self.tags.len()
     }
 
-    pub fn stamps(&self) -> Vec<StampName> {
-        let keys = self.keys.iter().cloned().map(StampName::Key);
-        keys.chain(self.tags.iter().cloned().map(StampName::Tag))
-            .collect()
+    pub fn keys(&self) -> Vec<&[u8]> {
+        self.keys.iter().collect()
     }
 
-    /// Values under users' keys. A key that looks like one of our own is none.
-    pub fn entries(&self) -> Vec<EntryName> {
+    pub fn tags(&self) -> Vec<&[u8]> {
+        self.tags.iter().collect()
+    }
+
+    /// Keys of users. One that looks like one of our own is none.
+    pub fn entries(&self) -> Vec<&[u8]> {
         self.keys
             .iter()
-            .filter(|key| !key.starts_with(RESERVED))
-            .map(|key| EntryName::Key(key.clone()))
+            .filter(|key| !key.starts_with(RESERVED.as_bytes()))
             .collect()
     }
 }

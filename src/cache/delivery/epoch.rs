@@ -10,6 +10,7 @@ use crate::cache::random;
 use crate::cache::store;
 use crate::cache::validity;
 use crate::error::Failure;
+use crate::prepared::Prepared;
 use crate::{settings, shared_memory};
 
 /// What is recorded of the store.
@@ -24,25 +25,30 @@ impl State {
     /// As it is recorded, if that was since the server started; else a new epoch. What was
     /// delivered before a crash or a promotion is not known, and completion counts start again.
     pub fn confirmed() -> Result<Self, Failure> {
-        let recorded = Spi::connect(|client| {
-            let row = client
-                .select(
+        thread_local! {
+            static RECORDED: Prepared = const {
+                Prepared::new(
                     "SELECT s.epoch, s.run_id, s.replication_id, s.batches \
                      FROM inventory_perf.cache_state s \
                      WHERE s.started_at = pg_catalog.pg_postmaster_start_time()",
-                    Some(1),
-                    &[],
-                )?
-                .first();
-            if row.is_empty() {
-                return Ok::<_, pgrx::spi::Error>(None);
-            }
-            Ok(Some(Self {
-                epoch: row.get::<String>(1)?.unwrap_or_default(),
-                run_id: row.get::<String>(2)?.unwrap_or_default(),
-                replication_id: row.get::<String>(3)?.unwrap_or_default(),
-                batches: row.get::<i64>(4)?.unwrap_or_default(),
-            }))
+                )
+            };
+        }
+        let recorded = Spi::connect(|client| {
+            RECORDED.with(|query| {
+                query.with_plan(client, &[], |client, plan| {
+                    let row = client.select(plan, Some(1), &[])?.first();
+                    if row.is_empty() {
+                        return Ok(None);
+                    }
+                    Ok(Some(Self {
+                        epoch: row.get::<String>(1)?.unwrap_or_default(),
+                        run_id: row.get::<String>(2)?.unwrap_or_default(),
+                        replication_id: row.get::<String>(3)?.unwrap_or_default(),
+                        batches: row.get::<i64>(4)?.unwrap_or_default(),
+                    }))
+                })
+            })
         })?;
         match recorded {
             Some(state) => Ok(state),
