@@ -1,7 +1,13 @@
 -- Checks that every read makes, and the reads that take a ledger as an argument.
 
+CREATE FUNCTION inventory_perf.check_ledger_support(internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'inventory_perf_check_ledger_support';
+COMMENT ON FUNCTION inventory_perf.check_ledger_support(internal) IS
+'planner support of check_ledger(): error 42501 before statistics of the storage are looked at for a role that may not read the ledger';
+REVOKE ALL ON FUNCTION inventory_perf.check_ledger_support(internal) FROM PUBLIC;
+
 CREATE FUNCTION inventory_perf.check_ledger(ledger regclass) RETURNS boolean
-LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'check_ledger_wrapper';
+LANGUAGE c STABLE PARALLEL SAFE SUPPORT inventory_perf.check_ledger_support AS 'MODULE_PATHNAME', 'check_ledger_wrapper';
 COMMENT ON FUNCTION inventory_perf.check_ledger(regclass) IS
 'true if the current role may read the ledger''s snapshots with this snapshot; else error 42501 (no right, or row-level security applies), 55000 (not attached, not filled or stale) or 40001 (filled after the snapshot was taken: retry)';
 

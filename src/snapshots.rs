@@ -5,6 +5,7 @@ pub mod backfill;
 pub mod fold;
 pub mod guard;
 pub mod months;
+pub mod planning;
 pub mod populate;
 pub mod schedule;
 pub mod status;

@@ -43,6 +43,12 @@ pub fn may_read(ledger: pg_sys::Oid) -> bool {
         .is_ok()
 }
 
+/// Error 42501 for a role that may not read the ledger, when a query of it is planned. What else there
+/// is to say is said when it is executed.
+pub fn check_planning(ledger: pg_sys::Oid) -> Result<(), Failure> {
+    entry(ledger).map_or(Ok(()), |entry| check_rights(ledger, &entry))
+}
+
 pub fn check(ledger: pg_sys::Oid) -> Result<Entry, Failure> {
     // With a cached plan no lock is newly taken that would bring news of other backends.
     // SAFETY: a look at shared memory when there is nothing new.
@@ -183,8 +189,12 @@ unsafe fn scan(
     }
 }
 
-unsafe fn writer_of(slot: *mut pg_sys::TupleTableSlot) -> pg_sys::TransactionId {
-    // SAFETY: a slot of a heap table holds a heap tuple.
+/// The transaction that wrote a row; InvalidTransactionId once it is frozen.
+///
+/// # Safety
+/// The slot holds a heap tuple.
+pub unsafe fn writer_of(slot: *mut pg_sys::TupleTableSlot) -> pg_sys::TransactionId {
+    // SAFETY: as the caller promises.
     unsafe {
         let tuple = pg_sys::ExecFetchSlotHeapTuple(slot, false, std::ptr::null_mut());
         let header = &*(*tuple).t_data;
