@@ -68,7 +68,7 @@ fn set_threshold(
 
 /// The key with each value as its type writes it, which is how events name it.
 fn canonical(keys: &[Key], key: Value) -> Result<pgrx::JsonB, Failure> {
-    let members: Vec<String> = untyped::members(keys, key)?
+    let members: Vec<String> = untyped::members(keys, &key.to_string())?
         .into_iter()
         .map(|(column, text)| {
             format!(

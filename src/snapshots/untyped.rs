@@ -3,8 +3,10 @@
 use pgrx::datum::Date;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
+use crate::cache::text;
 use crate::error::{Failure, OrRaise, required};
 use crate::executor::{raw_function, return_rows};
 use crate::ledger::mapping::Key;
@@ -41,7 +43,7 @@ unsafe fn stock_on(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
         (
             readable(argument(call, 0, "ledger")?)?,
             argument::<Date>(call, 1, "as_of")?,
-            argument(call, 2, "key")?,
+            text::json(argument(call, 2, "key")?, "key")?,
         )
     };
     let relation = Objects::new(&ledger.schema, &ledger.prefix).stock_on();
@@ -51,7 +53,7 @@ unsafe fn stock_on(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
         "NULL::numeric"
     };
     let source = format!("{relation}({})", day_sql(as_of));
-    let query = query(&ledger, &source, &format!("r.quantity, {value}"), key)?;
+    let query = query(&ledger, &source, &format!("r.quantity, {value}"), &key)?;
     // SAFETY: the current call.
     security::with_safe_path(|| unsafe { return_rows(call, &query) })
 }
@@ -77,7 +79,7 @@ unsafe fn over_range(
             readable(argument(call, 0, "ledger")?)?,
             argument::<Date>(call, 1, "from_date")?,
             argument::<Date>(call, 2, "to_date")?,
-            argument(call, 3, "key")?,
+            text::json(argument(call, 3, "key")?, "key")?,
         )
     };
     let relation = relation(&Objects::new(&ledger.schema, &ledger.prefix));
@@ -91,7 +93,7 @@ unsafe fn over_range(
         &ledger,
         &source,
         &format!("{first_column}{QUANTITIES}, {values}"),
-        key,
+        &key,
     )?;
     // SAFETY: the current call.
     security::with_safe_path(|| unsafe { return_rows(call, &query) })
@@ -128,12 +130,7 @@ fn readable(oid: pg_sys::Oid) -> Result<Ledger, Failure> {
     registry::get(oid)
 }
 
-fn query(
-    ledger: &Ledger,
-    source: &str,
-    columns: &str,
-    pgrx::JsonB(key): pgrx::JsonB,
-) -> Result<String, Failure> {
+fn query(ledger: &Ledger, source: &str, columns: &str, key: &str) -> Result<String, Failure> {
     let names: Vec<String> = ledger
         .mapping
         .keys
@@ -153,8 +150,9 @@ fn query(
     ))
 }
 
-/// The key columns that `key` names, with the text of their values.
-pub fn members(keys: &[Key], key: Value) -> Result<Vec<(&Key, String)>, Failure> {
+/// The key columns that the JSON object `key` names, with the text of their values: of numbers every
+/// digit.
+pub fn members<'a>(keys: &'a [Key], key: &str) -> Result<Vec<(&'a Key, String)>, Failure> {
     let invalid = |message: String| {
         let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
         Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message).hint(format!(
@@ -162,32 +160,29 @@ pub fn members(keys: &[Key], key: Value) -> Result<Vec<(&Key, String)>, Failure>
             names.join(", ")
         ))
     };
-    let Value::Object(members) = key else {
-        return Err(invalid("key is not a jsonb object".into()));
-    };
+    let members: BTreeMap<String, &RawValue> =
+        serde_json::from_str(key).map_err(|_| invalid("key is not a jsonb object".into()))?;
     members
         .into_iter()
         .map(|(name, value)| {
             let Some(column) = keys.iter().find(|key| key.name == name) else {
                 return Err(invalid(format!("key names no key column: \"{name}\"")));
             };
-            let text = match value {
-                Value::String(text) => text,
-                Value::Number(number) => number.to_string(),
-                Value::Bool(boolean) => boolean.to_string(),
-                Value::Null | Value::Array(_) | Value::Object(_) => {
-                    return Err(invalid(format!(
-                        "key \"{name}\" is not a string, number or boolean"
-                    )));
-                }
+            let text = match value.get() {
+                text if text.starts_with('"') => serde_json::from_str(text).ok(),
+                text if text == "null" || text.starts_with(['[', '{']) => None,
+                number_or_boolean => Some(number_or_boolean.to_owned()),
             };
+            let text = text.ok_or_else(|| {
+                invalid(format!("key \"{name}\" is not a string, number or boolean"))
+            })?;
             Ok((column, text))
         })
         .collect()
 }
 
 /// A WHERE clause for the key columns that `key` names.
-fn conditions(keys: &[Key], key: Value) -> Result<String, Failure> {
+fn conditions(keys: &[Key], key: &str) -> Result<String, Failure> {
     let conditions: Vec<String> = members(keys, key)?
         .into_iter()
         .map(|(column, text)| {

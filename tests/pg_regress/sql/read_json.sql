@@ -43,3 +43,11 @@ SELECT * FROM valued_stock_period('2024-01-01', '2024-01-02');
 
 CREATE VIEW legs AS SELECT product_id, moved_at AS day, quantity, amount AS value FROM valued;
 SELECT * FROM golden.differences('valued', 'legs');
+
+-- every digit of a number counts
+CREATE TABLE lots (product_id numeric, quantity int, moved_at date);
+INSERT INTO lots VALUES (12345678901234567890.12345678901234567, 1, '2024-01-01'), (1e400, 2, '2024-01-01');
+SELECT count(*) > 0 AS attached FROM inventory_perf.attach_ledger('lots', prefix => 'lots_');
+SELECT quantity FROM inventory_perf.stock_on('lots', '2024-01-01', '{"product_id": 12345678901234567890.12345678901234567}');
+SELECT quantity FROM inventory_perf.stock_on('lots', '2024-01-01', '{"product_id": 1e400}');
+SELECT quantity FROM inventory_perf.stock_on('lots', '2024-01-01', '{"product_id": 12345678901234567890}');
