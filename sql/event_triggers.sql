@@ -89,6 +89,41 @@ COMMENT ON FUNCTION inventory_perf.after_drop(oid[], text[]) IS
 'what the event trigger does once it knows what was dropped';
 REVOKE ALL ON FUNCTION inventory_perf.after_drop(oid[], text[]) FROM PUBLIC;
 
+CREATE FUNCTION inventory_perf.on_create_trigger() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c
+        JOIN pg_catalog.pg_trigger t ON t.oid = c.objid
+        JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+        WHERE c.classid = 'pg_catalog.pg_trigger'::regclass
+          AND t.tgname LIKE '00\_inventory\_perf\_%'
+          AND p.pronamespace <> 'inventory_perf'::regnamespace
+    ) THEN
+        PERFORM inventory_perf.after_drop('{}', '{replaced}');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION inventory_perf.on_create_trigger() IS
+'marks a ledger stale of which a capture trigger was replaced by another trigger';
+REVOKE ALL ON FUNCTION inventory_perf.on_create_trigger() FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.note_rewrite(relation oid) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'note_rewrite_wrapper';
+COMMENT ON FUNCTION inventory_perf.note_rewrite(oid) IS
+'what the event trigger does once it knows what is rewritten';
+REVOKE ALL ON FUNCTION inventory_perf.note_rewrite(oid) FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.on_table_rewrite() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM inventory_perf.note_rewrite(pg_catalog.pg_event_trigger_table_rewrite_oid());
+END
+$$;
+COMMENT ON FUNCTION inventory_perf.on_table_rewrite() IS
+'gives no answer to snapshots from before ALTER TABLE rewrites a part of a ledger, which they see empty then';
+REVOKE ALL ON FUNCTION inventory_perf.on_table_rewrite() FROM PUBLIC;
+
 CREATE EVENT TRIGGER inventory_perf_ddl_command_start ON ddl_command_start
     WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
                  'DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED')
@@ -97,6 +132,10 @@ CREATE EVENT TRIGGER inventory_perf_ddl_command_end ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
                  'CREATE SUBSCRIPTION', 'ALTER SUBSCRIPTION')
     EXECUTE FUNCTION inventory_perf.on_ddl_command_end();
+CREATE EVENT TRIGGER inventory_perf_create_trigger ON ddl_command_end WHEN TAG IN ('CREATE TRIGGER')
+    EXECUTE FUNCTION inventory_perf.on_create_trigger();
+CREATE EVENT TRIGGER inventory_perf_table_rewrite ON table_rewrite
+    EXECUTE FUNCTION inventory_perf.on_table_rewrite();
 CREATE EVENT TRIGGER inventory_perf_sql_drop ON sql_drop
     EXECUTE FUNCTION inventory_perf.on_sql_drop();
 CREATE EVENT TRIGGER inventory_perf_ddl_invalidation ON ddl_command_end

@@ -15,6 +15,21 @@ pub fn reserve_setting_prefix() {
     }
 }
 
+/// Whether this transaction gave the table a new file, as TRUNCATE does.
+///
+/// # Safety
+/// `relation` is an open relation.
+pub unsafe fn has_new_file(relation: pg_sys::Relation) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        let since = (*relation).rd_newRelfilenodeSubid;
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        let since = (*relation).rd_newRelfilelocatorSubid;
+        since != 0
+    }
+}
+
 /// Runs all of a query that was started.
 ///
 /// # Safety

@@ -6,6 +6,7 @@
 //! waits.
 
 pub mod changes;
+mod frozen;
 mod plan;
 mod truncation;
 
@@ -49,7 +50,12 @@ unsafe fn capture(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
         truncation::capture(relation, is_before(trigger))
     } else {
         // SAFETY: transition tables are tuplestores of the relation's row type, or NULL.
-        unsafe { capture_statement(trigger, relation) }
+        unsafe { capture_statement(trigger, relation)? };
+        if operation == pg_sys::TRIGGER_EVENT_INSERT {
+            // SAFETY: the trigger manager keeps the relation open during the call.
+            unsafe { frozen::note(trigger.tg_relation)? };
+        }
+        Ok(())
     }
 }
 

@@ -116,6 +116,6 @@ fn mark_if_triggers_went(row: &Row) -> Result<(), Failure> {
         return Ok(());
     }
     registry::set_state(ledger.oid, State::Stale)?;
-    members::warn_stale(&ledger, "a capture trigger was dropped");
+    members::warn_stale(&ledger, "a capture trigger was dropped or replaced");
     Ok(())
 }

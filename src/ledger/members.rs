@@ -19,14 +19,20 @@ use crate::snapshots::storage;
 
 /// The registered ledger that a table belongs to.
 pub fn ledger_of(member: pg_sys::Oid) -> Result<Option<Ledger>, Failure> {
+    match registered_with("members::oid[]", member)? {
+        Some(ledger) => registry::find(ledger),
+        None => Ok(None),
+    }
+}
+
+/// The ledger of which one of the registered `relations` is this one.
+fn registered_with(relations: &str, relation: pg_sys::Oid) -> Result<Option<pg_sys::Oid>, Failure> {
+    let query =
+        format!("SELECT ledger::oid FROM inventory_perf.ledger WHERE $1 = ANY ({relations})");
     let owner = security::extension_owner()?;
     let ledger = security::run_as(owner, || {
         Spi::connect(|client| {
-            let rows = client.select(
-                "SELECT ledger::oid FROM inventory_perf.ledger WHERE $1 = ANY (members::oid[])",
-                Some(1),
-                &[member.into()],
-            )?;
+            let rows = client.select(&query, Some(1), &[relation.into()])?;
             if rows.is_empty() {
                 Ok(None)
             } else {
@@ -34,10 +40,7 @@ pub fn ledger_of(member: pg_sys::Oid) -> Result<Option<Ledger>, Failure> {
             }
         })
     })?;
-    match ledger {
-        Some(ledger) => registry::find(ledger),
-        None => Ok(None),
-    }
+    Ok(ledger)
 }
 
 /// Whether an inheritance tree, not a partitioned table, hangs below the ledger.
@@ -81,6 +84,40 @@ fn oids(query: &str, argument: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>, Failure>
         Ok::<_, pgrx::spi::Error>(members)
     })?;
     Ok(members)
+}
+
+/// Keeps tables from coming to the ledger, going, or being truncated until the transaction ends, and
+/// waits for what is under way: a query that compares the ledger with what was captured of it takes
+/// the tables from when it was planned, and rows from its snapshot. Writers go on. Called before any
+/// storage is locked, in the order of a TRUNCATE.
+pub fn hold(ledger: pg_sys::Oid) -> Result<(), Failure> {
+    let mut held: Vec<pg_sys::Oid> = Vec::new();
+    loop {
+        // What came while others were waited for.
+        let mut new = current(ledger)?;
+        new.retain(|member| !held.contains(member));
+        if new.is_empty() {
+            return registry::require_newest(ledger);
+        }
+        for member in new {
+            let mode = if can_have_parts(member)? {
+                pg_sys::ShareUpdateExclusiveLock
+            } else {
+                pg_sys::AccessShareLock
+            };
+            // SAFETY: a lock by number; the transaction holds it until it ends.
+            unsafe { pg_sys::LockRelationOid(member, mode as pg_sys::LOCKMODE) };
+            held.push(member);
+        }
+    }
+}
+
+fn can_have_parts(member: pg_sys::Oid) -> Result<bool, Failure> {
+    let found = oids(
+        "SELECT oid FROM pg_catalog.pg_class WHERE oid = $1 AND (relkind = 'p' OR relhassubclass)",
+        member,
+    )?;
+    Ok(!found.is_empty())
 }
 
 /// Refuses members that triggers cannot watch, or that would be empty after a crash while the
@@ -164,6 +201,11 @@ pub fn triggers(
 
 pub fn create_triggers(member: pg_sys::Oid) -> Result<(), Failure> {
     let table = registry::relation_name(member);
+    // Beside one of the old name it would capture everything twice.
+    run_all(
+        include_str!("../../sql/ledger/renamed_triggers.sql"),
+        member,
+    )?;
     for (name, event, tables, function) in triggers(member) {
         Spi::run(&format!(
             "CREATE OR REPLACE TRIGGER \"{name}\" {event} ON {table} {tables} \
@@ -177,10 +219,22 @@ pub fn create_triggers(member: pg_sys::Oid) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whatever their names are by now.
 pub fn drop_triggers(member: pg_sys::Oid) -> Result<(), Failure> {
-    let table = registry::relation_name(member);
-    for (name, ..) in triggers(member) {
-        Spi::run(&format!("DROP TRIGGER IF EXISTS \"{name}\" ON {table}"))?;
+    run_all(include_str!("../../sql/ledger/drop_triggers.sql"), member)
+}
+
+/// Runs the commands that a query returns.
+fn run_all(query: &str, argument: pg_sys::Oid) -> Result<(), Failure> {
+    let commands = Spi::connect(|client| {
+        let mut commands = Vec::new();
+        for row in client.select(query, None, &[argument.into()])? {
+            commands.extend(row.get::<String>(1)?);
+        }
+        Ok::<_, pgrx::spi::Error>(commands)
+    })?;
+    for command in commands {
+        Spi::run(&command)?;
     }
     Ok(())
 }
@@ -193,6 +247,16 @@ fn sync_members() {
     if let Some(_syncing) = Syncing::begin() {
         sync_all().or_raise();
     }
+}
+
+/// A table that is rewritten shows nothing to older snapshots, so that these get no answer. Called by
+/// the event trigger before ALTER TABLE rewrites one.
+#[pg_extern(sql = false)]
+fn note_rewrite(relation: pg_sys::Oid) {
+    let relations = "members::oid[] || ARRAY[pending::oid, days, openings, months]";
+    registered_with(relations, relation)
+        .and_then(|ledger| ledger.map_or(Ok(()), registry::start_generation))
+        .or_raise();
 }
 
 thread_local! {
@@ -215,26 +279,50 @@ impl Drop for Syncing {
 
 fn sync_all() -> Result<(), Failure> {
     for oid in registry::all()? {
-        let recorded = recorded(oid)?;
-        let current = current(oid)?;
-        check_kinds(&current)?;
-        check_parents(oid, &current)?;
-        if current.iter().any(|member| !recorded.contains(member))
-            || recorded.iter().any(|member| !current.contains(member))
-        {
-            let ledger = registry::get(oid)?;
-            sync(&ledger, &recorded, &current)?;
+        let mut members = Members::of(oid)?;
+        if members.have_changed() {
+            // Another transaction may have counted, or be counting, other tables of the ledger.
+            registry::lock(oid)?;
+            members = Members::of(oid)?;
+        }
+        check_kinds(&members.current)?;
+        check_parents(oid, &members.current)?;
+        if members.have_changed() {
+            sync(&registry::get(oid)?, &members)?;
         }
         let ledger = registry::get(oid)?;
         storage::follow_owner(&ledger)?;
+        wake_triggers(&ledger)?;
         mark_if_not_captured(&ledger)?;
     }
     Ok(())
 }
 
-fn sync(ledger: &Ledger, recorded: &[pg_sys::Oid], current: &[pg_sys::Oid]) -> Result<(), Failure> {
+/// The tables of a ledger: those whose rows are counted, and those that it has.
+struct Members {
+    recorded: Vec<pg_sys::Oid>,
+    current: Vec<pg_sys::Oid>,
+}
+
+impl Members {
+    fn of(ledger: pg_sys::Oid) -> Result<Self, Failure> {
+        Ok(Self {
+            recorded: recorded(ledger)?,
+            current: current(ledger)?,
+        })
+    }
+
+    fn have_changed(&self) -> bool {
+        let Self { recorded, current } = self;
+        current.iter().any(|member| !recorded.contains(member))
+            || recorded.iter().any(|member| !current.contains(member))
+    }
+}
+
+fn sync(ledger: &Ledger, members: &Members) -> Result<(), Failure> {
+    let Members { recorded, current } = members;
     // Both the tables that came and those that went are members while their rows are captured.
-    let mut all = recorded.to_vec();
+    let mut all = recorded.clone();
     all.extend(current.iter().filter(|member| !recorded.contains(member)));
     registry::set_members(ledger.oid, &all)?;
     let mut has_rows = false;
@@ -274,6 +362,14 @@ fn capture_rows(ledger: &Ledger, member: pg_sys::Oid, retract: bool) -> Result<b
     security::run_as(ledger.owner, || {
         capture::capture_whole_table(member, retract)
     })
+}
+
+/// ENABLE TRIGGER ALL lets the triggers sleep in sessions that apply changes as a replica.
+fn wake_triggers(ledger: &Ledger) -> Result<(), Failure> {
+    run_all(
+        include_str!("../../sql/ledger/sleeping_triggers.sql"),
+        ledger.oid,
+    )
 }
 
 /// A ledger whose changes escape its triggers is not exact any more: it stops answering.

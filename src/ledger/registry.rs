@@ -181,6 +181,23 @@ pub fn register(registration: &Registration) -> Result<(), Failure> {
     )
 }
 
+/// Waits for other transactions that change what is recorded of the ledger, and keeps more of them
+/// out until this one ends.
+pub fn lock(ledger: pg_sys::Oid) -> Result<(), Failure> {
+    change_quietly(
+        "SELECT FROM inventory_perf.ledger WHERE ledger = $1::oid FOR UPDATE",
+        &[ledger.into()],
+    )
+}
+
+/// Error 40001 for a transaction whose snapshot is older than what is recorded of the ledger.
+pub fn require_newest(ledger: pg_sys::Oid) -> Result<(), Failure> {
+    change_quietly(
+        "SELECT FROM inventory_perf.ledger WHERE ledger = $1::oid FOR SHARE",
+        &[ledger.into()],
+    )
+}
+
 pub fn set_members(ledger: pg_sys::Oid, members: &[pg_sys::Oid]) -> Result<(), Failure> {
     change(
         ledger,

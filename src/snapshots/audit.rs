@@ -5,8 +5,8 @@ use pgrx::fcinfo::pg_getarg;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::fold;
 use super::untyped::{argument, day_sql};
+use super::{backfill, fold};
 use crate::cache::rules::altered;
 use crate::error::{Failure, OrRaise, required};
 use crate::executor::{raw_function, return_rows};
@@ -38,6 +38,7 @@ unsafe fn verify(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
         )
         .hint("Run inventory_perf.backfill_ledger() first."));
     }
+    backfill::refuse_row_security(&ledger)?;
     report_rows_not_counted(&ledger)?;
     let day = |day: Option<Date>| day.map_or("NULL::date".into(), day_sql);
     let query = ledger
@@ -117,6 +118,7 @@ pub fn correct(
     to_date: Option<Date>,
     tenant: Option<&str>,
 ) -> Result<i64, Failure> {
+    backfill::refuse_row_security(ledger)?;
     let day = |day: Option<Date>| day.map_or("NULL::date".into(), day_sql);
     let mut template = ledger.template();
     template
@@ -185,6 +187,7 @@ fn repair(ledger: &Ledger) -> Result<i64, Failure> {
         .hint("Run repair_ledger() with isolation level READ COMMITTED."));
     }
     mend_triggers(&ledger)?;
+    members::hold(ledger.oid)?;
     if ledger.state == State::Stale {
         // Its relations answer again, which the correction itself reads; what they answer is
         // right when this transaction commits.

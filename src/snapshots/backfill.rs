@@ -13,6 +13,7 @@ use crate::error::{Failure, OrRaise, required};
 use crate::ledger::expressions;
 use crate::ledger::keys::{KeyInterner, KeyType};
 use crate::ledger::legs::{LegBuffer, MeasureType, Movements};
+use crate::ledger::members;
 use crate::ledger::registry::{self, Ledger, State, relation_name};
 use crate::security;
 use reading::Reading;
@@ -161,7 +162,7 @@ fn remove_pending(ledger: &Ledger) {
 
 /// Balances are read with the owner's rights, so policies that hide rows from the owner would
 /// make them wrong.
-fn refuse_row_security(ledger: &Ledger) -> Result<(), Failure> {
+pub fn refuse_row_security(ledger: &Ledger) -> Result<(), Failure> {
     // SAFETY: a catalog look-up by value.
     let state = unsafe { pg_sys::check_enable_rls(ledger.oid, ledger.owner, true) };
     if state != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32 {
@@ -193,6 +194,7 @@ fn backfill_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
                 .hint("To fill it anew, use inventory_perf.rebuild_ledger()."));
             }
             refuse_own_attach(&ledger)?;
+            members::hold(ledger.oid)?;
             let rows = fill(&ledger)?;
             storage::create_relations(&ledger)?;
             registry::set_state(ledger.oid, State::Ready)?;
@@ -241,6 +243,7 @@ fn rebuild_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
                 .hint("Run inventory_perf.backfill_ledger() first."));
             }
             super::audit::mend_triggers(&ledger)?;
+            members::hold(ledger.oid)?;
             storage::truncate(&ledger, false)?;
             drop_indexes(&ledger)?;
             let rows = fill(&ledger)?;

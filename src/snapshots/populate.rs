@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::{audit, fold};
 use crate::error::{Failure, OrRaise, required};
+use crate::ledger::members;
 use crate::ledger::registry::{self, Ledger};
 use crate::security;
 
@@ -134,6 +135,7 @@ fn populate_tenant(
         );
         security::with_safe_path(|| {
             registry::lock_for_maintenance(ledger.oid, c"populate_daily_stock_snapshots()")?;
+            members::hold(ledger.oid)?;
             fold::fold(&ledger, None)?;
             audit::correct(&ledger, Some(start), Some(end), Some(&tenant))?;
             count_snapshots(&ledger, &tenant, start, end)

@@ -50,3 +50,31 @@ CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL
 CREATE TRIGGER mine AFTER INSERT ON moves FOR EACH ROW EXECUTE FUNCTION nothing();
 ALTER TABLE moves DISABLE TRIGGER mine;
 SELECT quantity_on_hand FROM stock_levels;
+
+-- enabled like others, they go on capturing what a replica writes
+ALTER TABLE moves ENABLE TRIGGER ALL;
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'moves'::regclass AND tgname <> 'mine' ORDER BY 1;
+SET session_replication_role = replica;
+INSERT INTO moves VALUES (1, 16, '2024-01-01');
+RESET session_replication_role;
+SELECT * FROM golden.differences('moves', 'legs');
+
+-- one replaced by another's
+CREATE OR REPLACE TRIGGER "00_inventory_perf_insert" AFTER INSERT ON moves EXECUTE FUNCTION nothing();
+INSERT INTO moves VALUES (1, 32, '2024-01-01');
+SELECT quantity_on_hand FROM stock_levels;
+SELECT inventory_perf.repair_ledger('moves') AS corrected;
+INSERT INTO moves VALUES (1, 64, '2024-01-01');
+SELECT * FROM golden.differences('moves', 'legs');
+
+-- one renamed captures as before, and only once after its ledger was rebuilt, or attached anew
+ALTER TRIGGER "00_inventory_perf_insert" ON moves RENAME TO renamed;
+INSERT INTO moves VALUES (1, 128, '2024-01-01');
+SELECT * FROM golden.differences('moves', 'legs');
+ALTER TABLE moves DISABLE TRIGGER "00_inventory_perf_update";
+SELECT inventory_perf.rebuild_ledger('moves') AS ledger_rows_read;
+INSERT INTO moves VALUES (1, 256, '2024-01-01');
+SELECT * FROM golden.differences('moves', 'legs');
+ALTER TRIGGER "00_inventory_perf_insert" ON moves RENAME TO renamed;
+SELECT count(*) > 0 AS detached FROM inventory_perf.detach_ledger('moves', drop_data => true);
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'moves'::regclass;
