@@ -133,9 +133,9 @@ SELECT row_number() OVER (ORDER BY array_position(ARRAY['invalid', 'duplicate', 
        -- A partitioned index comes back with those of its partitions.
        CASE i.relkind
            WHEN 'i' THEN regexp_replace(pg_get_indexdef(i.oid), '^CREATE (UNIQUE )?INDEX ',
-                                        'CREATE \1INDEX CONCURRENTLY ')
+                                        E'CREATE \\1INDEX CONCURRENTLY ')
            ELSE regexp_replace(pg_get_indexdef(i.oid),
-                               '^(CREATE (?:UNIQUE )?INDEX (?:"(?:[^"]|"")*"|[^" ]+) ON) ONLY ', '\1 ')
+                               '^(CREATE (?:UNIQUE )?INDEX (?:"(?:[^"]|"")*"|[^" ]+) ON) ONLY ', E'\\1 ')
        END AS rollback_ddl,
        i.relation, i.oid::regclass AS index, a.kind, i.size_bytes, a.reason
 FROM advice a JOIN indexes i ON i.oid = a.oid

@@ -37,7 +37,7 @@ WITH used AS (
                  AND p.proname = 'invalidate_cache'
                  -- Always, for every row and every column.
                  AND t.tgenabled = 'A' AND t.tgqual IS NULL AND t.tgattr = ''
-                 AND pg_catalog.position('\x00'::bytea || t.tgargs, '\x007768656e3a'::bytea) = 0
+                 AND pg_catalog.position(pg_catalog.decode('00', 'hex') || t.tgargs, pg_catalog.decode('007768656e3a', 'hex')) = 0
            ), 0) AS is_watched
     FROM members m
     JOIN pg_catalog.pg_class c ON c.oid = m.oid

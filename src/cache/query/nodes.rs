@@ -18,7 +18,7 @@ pub struct Mentions {
     /// Functions that are called, each with the first arguments it is called with.
     pub functions: BTreeMap<u32, BTreeSet<FirstArgument>>,
     pub operators: BTreeSet<u32>,
-    /// CURRENT_DATE
+    /// CURRENT_DATE, or text that becomes a day, as 'today' does
     pub on_date: bool,
     /// CURRENT_TIMESTAMP and its kin
     pub on_time: bool,
@@ -43,6 +43,9 @@ const CURRENT_DATE: u32 = 0;
 const LAST_TIME: u32 = 8;
 const CURRENT_SCHEMA: u32 = 14;
 
+/// date, timestamp and timestamptz
+const DAYS: [u32; 3] = [1082, 1114, 1184];
+
 /// Adds what the text of a node tree mentions.
 pub fn scan(text: &str, mentions: &mut Mentions) {
     let tokens: Vec<&str> = Tokens(text).collect();
@@ -56,6 +59,9 @@ pub fn scan(text: &str, mentions: &mut Mentions) {
                     .skip(2)
                     .map_while(|operator| operator.parse::<u32>().ok()),
             ),
+            ":resulttype" => {
+                mentions.on_date |= number().is_some_and(|result| DAYS.contains(&result));
+            }
             "SQLVALUEFUNCTION" => {
                 let operation = tokens.get(index + 2).and_then(|next| next.parse().ok());
                 match operation {
@@ -234,6 +240,11 @@ mod unit {
         assert!((1..=8).all(|operation| value(operation).on_time));
         assert_eq!(value(10), Mentions::default());
         assert!(value(14).on_schema);
+        let cast = |result: u32| {
+            let text = format!("{{COERCEVIAIO :arg {{VAR :varno 1}} :resulttype {result}}}");
+            mentioned(&text).on_date
+        };
+        assert!(cast(1082) && cast(1184) && !cast(23));
         assert!(mentioned("{TABLESAMPLECLAUSE :tsmhandler 3313 :args <>}").at_random);
         assert!(mentioned("{NEXTVALUEEXPR :seqid 1}").at_random);
     }

@@ -92,9 +92,15 @@ impl Statement {
     /// Whether a constant may stand for another moment when the query is analysed later.
     pub fn names_a_moment(&self) -> bool {
         let text = self.text.to_bytes().to_ascii_lowercase();
-        ["'now", "'today", "'tomorrow", "'yesterday"]
-            .iter()
-            .any(|word| text.windows(word.len()).any(|part| part == word.as_bytes()))
+        // As PostgreSQL does, past the spaces at the start of a string, in quotes or in dollars.
+        text.split(|byte| matches!(byte, b'\'' | b'$'))
+            .skip(1)
+            .map(|rest| rest.trim_ascii_start())
+            .any(|rest| {
+                ["now", "today", "tomorrow", "yesterday"]
+                    .iter()
+                    .any(|word| rest.starts_with(word.as_bytes()))
+            })
     }
 
     /// False once something that the query depends on has changed. Making it anew then lets types

@@ -24,6 +24,8 @@ SELECT * FROM inventory_perf.cached_query('SELECT count(*) FROM stock TABLESAMPL
 SELECT * FROM inventory_perf.cached_query('SELECT now() > ''2024-01-01'' AS yes', tags => '{stock}');
 SELECT * FROM inventory_perf.cached_query('SELECT localtimestamp > ''2024-01-01'' AS yes', tags => '{stock}');
 SELECT * FROM inventory_perf.cached_query('SELECT ''Today''::date > ''2024-01-01'' AS yes', tags => '{stock}');
+SELECT * FROM inventory_perf.cached_query('SELECT '' today''::date > ''2024-01-01'' AS yes', tags => '{stock}');
+SELECT * FROM inventory_perf.cached_query('SELECT $$TODAY$$::date > ''2024-01-01'' AS yes', tags => '{stock}');
 SELECT * FROM inventory_perf.cached_query('SELECT read_stock()', tags => '{stock}');
 SELECT * FROM inventory_perf.cached_query('SELECT read_stock_for_all()');
 SELECT * FROM inventory_perf.cached_query('SELECT read_stock_for_all()', tags => '{stock}');
@@ -33,3 +35,7 @@ SELECT * FROM inventory_perf.cached_query('SELECT * FROM inventory_perf.cached_q
 -- no obstacle
 SELECT * FROM inventory_perf.cached_query('SELECT CURRENT_DATE > ''2024-01-01'' AS yes');
 SELECT * FROM inventory_perf.cached_query('SELECT to_char(''2024-01-01''::timestamptz, ''YYYY'') AS year, current_setting(''app.tenant'', true) AS tenant');
+-- whatever a backslash means
+SET standard_conforming_strings = off;
+SELECT * FROM inventory_perf.cached_query('SELECT level FROM watched');
+RESET standard_conforming_strings;
