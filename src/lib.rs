@@ -39,7 +39,9 @@ mod snapshots;
 mod sql;
 mod sum;
 mod template;
+mod transition_rows;
 mod trigger_call;
+mod unguarded;
 mod versions;
 mod worker;
 

@@ -7,13 +7,14 @@ mod parts;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use self::parts::Part;
 use super::recent::{Recent, Scope};
 use super::text_array::{Piece, TextArray};
 use crate::error::Failure;
-use crate::ledger::table_writer::TableWriter;
+use crate::invalidation;
+use crate::ledger::single_row::append_row;
 use crate::shared_memory;
 
 /// What one statement says. Whatever is set has become invalid, or is to be told.
@@ -95,7 +96,7 @@ pub fn append(invalidation: &Invalidation) -> Result<(), Failure> {
         values[10] = invalidation.broadened.into();
         values[11] = number.into();
         // SAFETY: one datum of the right type for each column.
-        unsafe { insert(outbox, &mut values, &mut nulls) }?;
+        unsafe { append_row(outbox, &COLUMNS, &mut values, &mut nulls, |_| altered()) }?;
     }
     shared_memory::wake_at_commit();
     Ok(())
@@ -175,42 +176,6 @@ impl Invalidation {
     }
 }
 
-unsafe fn insert(
-    outbox: pg_sys::Oid,
-    values: &mut [pg_sys::Datum],
-    nulls: &mut [bool],
-) -> Result<(), Failure> {
-    // SAFETY: the relation stays open for the calls, its columns are compared with the datums, and
-    // its lock stays until the transaction ends. After an error PostgreSQL closes it.
-    unsafe {
-        let relation = pg_sys::table_open(outbox, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
-        let columns = (*(*relation).rd_att).natts as usize;
-        if columns != COLUMNS.len() || !has_columns(relation) {
-            return Err(altered());
-        }
-        if (*(*relation).rd_rel).relhasindex {
-            // Created without one, but its owner may have added some.
-            pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
-            let mut writer = TableWriter::open(outbox, &COLUMNS, false)?;
-            writer.push(values, nulls);
-            writer.finish();
-            return Ok(());
-        }
-        let tuple =
-            pg_sys::heap_form_tuple((*relation).rd_att, values.as_mut_ptr(), nulls.as_mut_ptr());
-        pg_sys::heap_insert(
-            relation,
-            tuple,
-            pg_sys::GetCurrentCommandId(true),
-            0,
-            std::ptr::null_mut(),
-        );
-        pg_sys::heap_freetuple(tuple);
-        pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
-    }
-    Ok(())
-}
-
 /// Opens the table to delete rows of it. Columns that somebody has added come after its own.
 ///
 /// # Safety
@@ -247,6 +212,24 @@ fn altered() -> Failure {
 
 /// The table, which is another one after the extension was dropped and created again.
 fn relation() -> Result<pg_sys::Oid, Failure> {
+    thread_local! {
+        static FOUND: Cell<(u64, pg_sys::Oid)> = const { Cell::new((0, pg_sys::InvalidOid)) };
+    }
+    let (since, relation) = FOUND.get();
+    if relation != pg_sys::InvalidOid && since == invalidation::epoch() {
+        return Ok(relation);
+    }
+    let relation = find()?;
+    invalidation::watch(relation);
+    let epoch = invalidation::epoch();
+    // What was invalidated before it was watched is seen by looking again.
+    if find()? == relation {
+        FOUND.set((epoch, relation));
+    }
+    Ok(relation)
+}
+
+fn find() -> Result<pg_sys::Oid, Failure> {
     // SAFETY: catalog look-ups by name.
     let relation = unsafe {
         let schema = pg_sys::get_namespace_oid(c"inventory_perf".as_ptr(), true);

@@ -19,6 +19,7 @@ use super::text;
 use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
 use crate::ledger::capture::changes;
+use crate::transition_rows::{self, work_out};
 use crate::trigger_call::{is_after, is_for_each_row, misused, trigger_data};
 use crate::{security, settings};
 use collected::{Collected, Everything};
@@ -101,7 +102,7 @@ unsafe fn changed(trigger: &pg_sys::TriggerData, plan: &Plan) -> Result<(), Fail
         plan,
         collected: Collected::new(plan.templates.len(), limit),
         any: false,
-        text: Vec::new(),
+        text: Vec::with_capacity(64),
         memory: RowMemory::new(plan.allocates),
     };
     // SAFETY: the trigger manager's tuples and transition tables are rows of the relation.
@@ -208,9 +209,8 @@ impl Rows<'_> {
     unsafe fn table(&mut self, trigger: &pg_sys::TriggerData, table: *mut pg_sys::Tuplestorestate) {
         // SAFETY: as the caller promises.
         unsafe {
-            let mut reader = Reader::open(trigger, table);
-            let rows = pg_sys::tuplestore_tuple_count(table);
-            self.collected.reserve(rows.max(0) as usize);
+            let mut reader = transition_rows::Rows::open(trigger, table, self.plan.columns);
+            self.collected.reserve(reader.count);
             while (!self.any || self.collected.is_any_open()) && reader.next() {
                 self.row(reader.slot);
             }
@@ -233,8 +233,9 @@ impl Rows<'_> {
                 self.table(trigger, new);
                 return;
             }
-            let mut old = Reader::open(trigger, old);
-            let mut new = Reader::open(trigger, new);
+            let columns = self.plan.columns;
+            let mut old = transition_rows::Rows::open(trigger, old, columns);
+            let mut new = transition_rows::Rows::open(trigger, new, columns);
             while (!self.any || self.collected.is_any_open()) && old.next() && new.next() {
                 self.pair(old.slot, new.slot);
             }
@@ -268,8 +269,8 @@ impl Rows<'_> {
         };
         // SAFETY: both slots hold rows of the relation that the plan was made for.
         unsafe {
-            pg_sys::slot_getsomeattrs(old, self.plan.columns);
-            pg_sys::slot_getsomeattrs(new, self.plan.columns);
+            work_out(old, self.plan.columns);
+            work_out(new, self.plan.columns);
             when.iter().any(|column| {
                 let (left, left_is_null) = value(old, column.index);
                 let (right, right_is_null) = value(new, column.index);
@@ -284,7 +285,7 @@ impl Rows<'_> {
         // SAFETY: the slot holds a row of the relation that the plan was made for.
         unsafe {
             self.memory.enter();
-            pg_sys::slot_getsomeattrs(slot, self.plan.columns);
+            work_out(slot, self.plan.columns);
             for position in 0..self.plan.templates.len() {
                 self.name(position, slot);
             }
@@ -364,46 +365,6 @@ fn no_rows(trigger: &pg_sys::Trigger, operation: Operation) -> Failure {
     .hint(format!(
         "Create it with {tables} FOR EACH STATEMENT, or FOR EACH ROW."
     ))
-}
-
-/// Reads a transition table from its beginning.
-struct Reader {
-    table: *mut pg_sys::Tuplestorestate,
-    slot: *mut pg_sys::TupleTableSlot,
-}
-
-impl Reader {
-    /// Other triggers read the same tuplestore, so this one uses a position of its own and leaves
-    /// the first one selected.
-    unsafe fn open(trigger: &pg_sys::TriggerData, table: *mut pg_sys::Tuplestorestate) -> Self {
-        // SAFETY: the caller's transition table is one of the trigger's relation.
-        unsafe {
-            let position =
-                pg_sys::tuplestore_alloc_read_pointer(table, pg_sys::EXEC_FLAG_REWIND as i32);
-            pg_sys::tuplestore_select_read_pointer(table, position);
-            pg_sys::tuplestore_rescan(table);
-            Self {
-                table,
-                slot: pg_sys::MakeSingleTupleTableSlot(
-                    (*trigger.tg_relation).rd_att,
-                    &raw const pg_sys::TTSOpsMinimalTuple,
-                ),
-            }
-        }
-    }
-
-    unsafe fn next(&mut self) -> bool {
-        // SAFETY: the slot is of the tuplestore's row type.
-        unsafe { pg_sys::tuplestore_gettupleslot(self.table, true, false, self.slot) }
-    }
-
-    unsafe fn close(self) {
-        // SAFETY: ends what open() began.
-        unsafe {
-            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
-            pg_sys::tuplestore_select_read_pointer(self.table, 0);
-        }
-    }
 }
 
 /// Memory for what one row leaves behind.

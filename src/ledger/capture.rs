@@ -15,9 +15,10 @@ use pgrx::pg_sys;
 use super::legs::{LegBuffer, Movement, Movements, WideLeg, negate_numeric, numeric_datum};
 use super::registry::Ledger;
 use super::single_row::append_row;
-use super::table_writer::TableWriter;
+use super::table_writer::{TableWriter, altered_columns};
 use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
+use crate::transition_rows::Rows;
 use crate::trigger_call::{is_before, require_statement, trigger_data};
 use plan::Plan;
 
@@ -25,7 +26,7 @@ use plan::Plan;
 pub const MAX_KEYS: usize = pg_sys::INDEX_MAX_KEYS as usize - 1;
 
 /// Rows of a statement that memory is reserved for before their keys are known.
-const MOST_EXPECTED_KEYS: i64 = 10_000;
+const MOST_EXPECTED_KEYS: usize = 10_000;
 
 /// Legs collected before they are written, when a whole table is captured.
 const WHOLE_TABLE_BATCH: usize = 500_000;
@@ -71,24 +72,14 @@ unsafe fn capture_statement(
         if rows.is_null() {
             continue;
         }
-        // SAFETY: other triggers read the same tuplestore, so this one uses a position of its own
-        // and leaves the first one selected.
+        // SAFETY: a transition table of the trigger's relation, which stays open during the call.
         unsafe {
-            let position =
-                pg_sys::tuplestore_alloc_read_pointer(rows, pg_sys::EXEC_FLAG_REWIND as i32);
-            pg_sys::tuplestore_select_read_pointer(rows, position);
-            pg_sys::tuplestore_rescan(rows);
-            let count = pg_sys::tuplestore_tuple_count(rows).clamp(0, MOST_EXPECTED_KEYS);
-            legs.reserve(count as usize);
-            let slot = pg_sys::MakeSingleTupleTableSlot(
-                (*trigger.tg_relation).rd_att,
-                &raw const pg_sys::TTSOpsMinimalTuple,
-            );
-            while pg_sys::tuplestore_gettupleslot(rows, true, false, slot) {
-                plan.collect(slot, &mut legs, retract)?;
+            let mut rows = Rows::open(trigger, rows, plan.columns);
+            legs.reserve(rows.count.min(MOST_EXPECTED_KEYS));
+            while rows.next() {
+                plan.collect(rows.slot, &mut legs, retract)?;
             }
-            pg_sys::ExecDropSingleTupleTableSlot(slot);
-            pg_sys::tuplestore_select_read_pointer(rows, 0);
+            rows.close();
         }
     }
     let mut changed = plan
@@ -177,7 +168,13 @@ fn append_pending(
         let keys = legs.keys.datums(movement.key);
         // SAFETY: a pending row has one datum for each of these columns.
         return row.write(keys, movement, |values, nulls| unsafe {
-            append_row(plan.pending, &plan.pending_types, values, nulls)
+            append_row(
+                plan.pending,
+                &plan.pending_types,
+                values,
+                nulls,
+                altered_columns,
+            )
         });
     }
     let mut writer = TableWriter::open(plan.pending, &plan.pending_types, false)?;

@@ -4,10 +4,20 @@
 
 use pgrx::pg_sys;
 
-use super::table_writer::{TableWriter, open_to_write};
+use super::table_writer::{TableWriter, has_columns};
 use crate::error::Failure;
+use crate::unguarded::{self as backend, under_one_guard};
 
-/// Appends a row to a table whose columns have exactly these types.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Appended,
+    /// The table has indexes that take more than one call.
+    HasOtherIndexes,
+    /// The table has other columns.
+    IsAltered,
+}
+
+/// Appends a row to a table whose columns have exactly these types; else it is altered.
 ///
 /// # Safety
 /// `values` and `nulls` hold one datum of the right type for each column of the table.
@@ -16,34 +26,63 @@ pub unsafe fn append_row(
     columns: &[pg_sys::Oid],
     values: &mut [pg_sys::Datum],
     nulls: &mut [bool],
+    altered: impl FnOnce(pg_sys::Oid) -> Failure,
 ) -> Result<(), Failure> {
     // SAFETY: the relations stay open for the calls, and their locks until the transaction ends;
-    // after an error PostgreSQL closes them.
-    unsafe {
-        let relation = open_to_write(table, columns)?;
-        let index = match Indexes::of(relation) {
-            Indexes::None => None,
-            Indexes::One(index) => Some(index),
-            Indexes::Others => {
-                pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
-                let mut writer = TableWriter::open(table, columns, false)?;
-                writer.push(values, nulls);
-                writer.finish();
-                return Ok(());
+    // after an error PostgreSQL closes them. Nothing here is to be dropped.
+    let outcome = unsafe {
+        under_one_guard(|| {
+            let relation = backend::table_open(table, LOCK);
+            if !has_columns(relation, columns) {
+                return Outcome::IsAltered;
             }
-        };
-        let tuple =
-            pg_sys::heap_form_tuple((*relation).rd_att, values.as_mut_ptr(), nulls.as_mut_ptr());
-        let command = pg_sys::GetCurrentCommandId(true);
-        pg_sys::heap_insert(relation, tuple, command, 0, std::ptr::null_mut());
-        if let Some(index) = index {
-            add_to_index(index, relation, values, nulls, &mut (*tuple).t_self);
-            pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
+            let index = match Indexes::of(relation) {
+                Indexes::None => None,
+                Indexes::One(index) => Some(index),
+                Indexes::Others => {
+                    backend::table_close(relation, NO_LOCK);
+                    return Outcome::HasOtherIndexes;
+                }
+            };
+            let tuple = append_tuple(relation, values, nulls);
+            if let Some(index) = index {
+                add_to_index(index, relation, values, nulls, &mut (*tuple).t_self);
+                backend::index_close(index, NO_LOCK);
+            }
+            backend::heap_freetuple(tuple);
+            backend::table_close(relation, NO_LOCK);
+            Outcome::Appended
+        })
+    };
+    match outcome {
+        Outcome::Appended => Ok(()),
+        Outcome::IsAltered => Err(altered(table)),
+        Outcome::HasOtherIndexes => {
+            let mut writer = TableWriter::open(table, columns, false)?;
+            // SAFETY: as the caller promises.
+            unsafe { writer.push(values, nulls) };
+            writer.finish();
+            Ok(())
         }
-        pg_sys::heap_freetuple(tuple);
-        pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
     }
-    Ok(())
+}
+
+const LOCK: pg_sys::LOCKMODE = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+const NO_LOCK: pg_sys::LOCKMODE = pg_sys::NoLock as pg_sys::LOCKMODE;
+
+unsafe fn append_tuple(
+    relation: pg_sys::Relation,
+    values: &mut [pg_sys::Datum],
+    nulls: &mut [bool],
+) -> pg_sys::HeapTuple {
+    // SAFETY: the caller keeps the relation open, and has a datum for each of its columns.
+    unsafe {
+        let descriptor = (*relation).rd_att;
+        let tuple = backend::heap_form_tuple(descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+        let command = backend::GetCurrentCommandId(true);
+        backend::heap_insert(relation, tuple, command, 0, std::ptr::null_mut());
+        tuple
+    }
 }
 
 /// The indexes of a table.
@@ -62,7 +101,7 @@ impl Indexes {
             if !(*(*relation).rd_rel).relhasindex {
                 return Self::None;
             }
-            let list = pg_sys::RelationGetIndexList(relation);
+            let list = backend::RelationGetIndexList(relation);
             if list.is_null() {
                 return Self::None;
             }
@@ -70,12 +109,12 @@ impl Indexes {
                 return Self::Others;
             }
             let oid = (*(*list).elements).oid_value;
-            pg_sys::list_free(list);
-            let index = pg_sys::index_open(oid, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
+            backend::list_free(list);
+            let index = backend::index_open(oid, LOCK);
             if is_plain(index) {
                 return Self::One(index);
             }
-            pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
+            backend::index_close(index, NO_LOCK);
             Self::Others
         }
     }
@@ -92,7 +131,7 @@ unsafe fn is_plain(index: pg_sys::Relation) -> bool {
             && definition.indisready
             && !definition.indisexclusion
             && columns.into_iter().all(|column| column > 0)
-            && pg_sys::heap_attisnull(
+            && backend::heap_attisnull(
                 (*index).rd_indextuple,
                 pg_sys::Anum_pg_index_indpred as i32,
                 std::ptr::null_mut(),
@@ -128,7 +167,7 @@ unsafe fn add_to_index(
         } else {
             pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO
         };
-        pg_sys::index_insert(
+        backend::index_insert(
             index,
             index_values.as_mut_ptr(),
             index_nulls.as_mut_ptr(),

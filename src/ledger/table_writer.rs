@@ -204,23 +204,32 @@ pub unsafe fn open_to_write(
     table: pg_sys::Oid,
     types: &[pg_sys::Oid],
 ) -> Result<pg_sys::Relation, Failure> {
-    // SAFETY: the descriptor of an open table has that many attributes.
+    // SAFETY: as the caller promises.
     unsafe {
         let relation = pg_sys::table_open(table, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
-        let descriptor = pgrx::PgTupleDesc::from_pg_unchecked((*relation).rd_att);
-        let is_as_created = descriptor.len() == types.len()
-            && descriptor
-                .iter()
-                .zip(types)
-                .all(|(column, type_oid)| column.atttypid == *type_oid && !column.attisdropped);
-        if is_as_created {
+        if has_columns(relation, types) {
             return Ok(relation);
         }
     }
-    Err(altered(
-        table,
-        "its columns are not those it was created with",
-    ))
+    Err(altered_columns(table))
+}
+
+/// Whether the columns of an open table have exactly these types. Calls nothing of the backend.
+///
+/// # Safety
+/// The caller keeps the relation open.
+pub unsafe fn has_columns(relation: pg_sys::Relation, types: &[pg_sys::Oid]) -> bool {
+    // SAFETY: the descriptor of an open table has that many attributes.
+    let descriptor = unsafe { pgrx::PgTupleDesc::from_pg_unchecked((*relation).rd_att) };
+    descriptor.len() == types.len()
+        && descriptor
+            .iter()
+            .zip(types)
+            .all(|(column, type_oid)| column.atttypid == *type_oid && !column.attisdropped)
+}
+
+pub fn altered_columns(table: pg_sys::Oid) -> Failure {
+    altered(table, "its columns are not those it was created with")
 }
 
 pub fn altered(table: pg_sys::Oid, how: &str) -> Failure {

@@ -15,6 +15,7 @@ use crate::ledger::legs::{LegBuffer, MeasureType};
 use crate::ledger::mapping::Layout;
 use crate::ledger::members;
 use crate::ledger::registry::Ledger;
+use crate::transition_rows::work_out;
 
 thread_local! {
     static PLANS: RefCell<HashMap<pg_sys::Oid, Rc<Plan>>> = RefCell::new(HashMap::new());
@@ -80,7 +81,7 @@ pub struct Plan {
     outputs: Vec<Output>,
     filter: Option<*mut pg_sys::ExprState>,
     /// The last column of the ledger that anything needs.
-    columns: i32,
+    pub columns: i32,
     expression_context: *mut pg_sys::ExprContext,
     /// The buffer of the last statement, if it was a small one.
     spare: Cell<Option<LegBuffer>>,
@@ -235,7 +236,7 @@ impl Plan {
         // SAFETY: expressions read the slot's columns and leave their results in the per-row
         // context, which stays until the next row. The buffer copies what it keeps.
         unsafe {
-            pg_sys::slot_getsomeattrs(slot, self.columns);
+            work_out(slot, self.columns);
             let context = self.expression_context;
             (*context).ecxt_scantuple = slot;
             let per_row = (*context).ecxt_per_tuple_memory;
