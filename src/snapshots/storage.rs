@@ -154,16 +154,43 @@ fn give(ledger: &Ledger, kind: &str, name: &str) -> Result<(), Failure> {
 
 /// Empties the storage for good: no snapshot, older ones included, sees what was there.
 pub fn truncate(ledger: &Ledger, with_pending: bool) -> Result<(), Failure> {
-    let mut tables = vec![
-        relation_name(ledger.days),
-        relation_name(ledger.openings),
-        relation_name(ledger.months),
-    ];
+    let mut tables = vec![ledger.days, ledger.openings, ledger.months];
     if with_pending {
-        tables.push(relation_name(ledger.pending));
+        tables.push(ledger.pending);
     }
-    let command = format!("TRUNCATE {}", tables.join(", "));
+    lock_alone(&tables);
+    let names: Vec<String> = tables.into_iter().map(relation_name).collect();
+    let command = format!("TRUNCATE {}", names.join(", "));
     Ok(security::run_as(ledger.owner, || Spi::run(&command))?)
+}
+
+/// How often locks are given back before they are waited for one after the other.
+const MOST_ATTEMPTS: usize = 100;
+
+/// Keeps readers out of all the tables. Each query locks them in an order of its own, so none is waited
+/// for while another is held: that could be a deadlock.
+fn lock_alone(tables: &[pg_sys::Oid]) {
+    let mode = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
+    let Some(mut busy) = tables.first().copied() else {
+        return;
+    };
+    for _ in 0..MOST_ATTEMPTS {
+        // SAFETY: locks by number, each given back once or held until the transaction ends.
+        unsafe {
+            pg_sys::LockRelationOid(busy, mode);
+            let others = || tables.iter().copied().filter(|table| *table != busy);
+            let held = others()
+                .take_while(|table| pg_sys::ConditionalLockRelationOid(*table, mode))
+                .collect::<Vec<_>>();
+            let Some(next) = others().nth(held.len()) else {
+                return;
+            };
+            for table in held.into_iter().chain([busy]) {
+                pg_sys::UnlockRelationOid(table, mode);
+            }
+            busy = next;
+        }
+    }
 }
 
 /// Drops what answers, and the mapping; with `drop_data` the tables as well. Returns each object
