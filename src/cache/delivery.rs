@@ -37,6 +37,8 @@ pub struct Delivered {
     pub names: usize,
     /// There may be more.
     pub is_full: bool,
+    /// Whether somebody may be waiting to tell of a statement until this has committed.
+    pub has_parts: bool,
     /// Where the next batch begins.
     next_block: u32,
     /// What is still to be told: what goes through Redis with a batch is told already.
@@ -61,10 +63,11 @@ pub fn deliver(size: &BatchSize) -> Result<Delivered, Failure> {
         let mut sender = Sender {
             state,
             is_outdated: false,
+            late: Vec::new(),
             delivered: Delivered::default(),
         };
         let batch = take(size.rows(), size.first_block())?;
-        if batch.rows as i64 >= size.rows() {
+        if batch.is_full {
             sender.delivered.is_full = true;
             sender.delivered.next_block = batch.last_block;
         } else {
@@ -75,6 +78,9 @@ pub fn deliver(size: &BatchSize) -> Result<Delivered, Failure> {
         sender.remove_patterns(batch.patterns.into_iter().collect())?;
         if sender.is_outdated {
             State::begin()?;
+        }
+        for events in sender.late.chunks(NAMES_PER_CALL) {
+            call(|store| store.publish(events))?;
         }
         Ok(sender.delivered)
     })
@@ -122,6 +128,8 @@ struct Sent<'a> {
 struct Sender {
     state: State,
     is_outdated: bool,
+    /// Events of what a call does not make invalid: they wait for the patterns and the epoch.
+    late: Vec<events::Event>,
     delivered: Delivered,
 }
 
@@ -134,7 +142,10 @@ impl Sender {
         }
         let (keys, tags, entries) = (batch.keys(), batch.tags(), batch.entries());
         let mut told = events::prepare(&batch.events);
-        let events = std::mem::take(&mut told.published);
+        let mut events = std::mem::take(&mut told.published);
+        if batch.flush || !batch.patterns.is_empty() {
+            self.late.append(&mut events);
+        }
         let all = Sent {
             keys: &keys,
             tags: &tags,
@@ -159,8 +170,9 @@ impl Sender {
             }
         }
         self.is_outdated |= batch.flush;
-        self.delivered.rows += batch.rows;
+        self.delivered.rows += batch.rows - batch.postponed;
         self.delivered.names += batch.names();
+        self.delivered.has_parts |= batch.has_parts;
         self.delivered.told.append(told);
         Ok(())
     }

@@ -1,5 +1,8 @@
 //! A batch of the outbox: what it says is invalid, and how large the next one may be.
 
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::prelude::*;
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::Delivered;
@@ -20,8 +23,21 @@ pub struct Batch {
     pub patterns: HashSet<(PatternKind, String)>,
     pub flush: bool,
     pub events: Vec<events::Row>,
-    /// When statements were captured that say more than one row holds.
-    in_parts: HashSet<i64>,
+    /// What tells of statements that say more than one row holds.
+    heads: Vec<Head>,
+    /// Whether any row is one of several of its statement.
+    pub has_parts: bool,
+    /// Rows that went back, as others deliver the rest of their statements.
+    pub postponed: u64,
+    /// There may be more rows.
+    pub is_full: bool,
+}
+
+/// The first of several rows of a statement.
+struct Head {
+    captured: i64,
+    captured_at: TimestampWithTimeZone,
+    event: events::Row,
 }
 
 /// Takes up to `limit` rows out of the outbox, from a block on.
@@ -38,18 +54,37 @@ pub fn take(limit: i64, first_block: u32) -> Result<Batch, Failure> {
             batch.add(row, tells);
         },
     )?;
-    if batch.rows >= limit && !batch.in_parts.is_empty() {
-        // The other rows of statements that it has some rows of, so that an event is not told before
-        // all that it stands for is delivered.
-        let in_parts = batch.in_parts.clone();
-        rows::take(
-            u64::MAX,
-            0,
-            |row| row.part() != 0 && in_parts.contains(&row.captured()),
-            |row| batch.add(row, tells),
-        )?;
+    let taken = batch.rows;
+    if !batch.heads.is_empty() {
+        batch.complete(tells)?;
     }
+    batch.is_full = taken >= limit && batch.postponed < taken;
     Ok(batch)
+}
+
+fn postpone(
+    Head {
+        captured_at, event, ..
+    }: Head,
+) -> Result<(), Failure> {
+    Spi::connect_mut(|client| {
+        client
+            .update(
+                include_str!("../../../sql/delivery/postpone.sql"),
+                None,
+                &[
+                    captured_at.into(),
+                    event.relation.into(),
+                    event.operation.into(),
+                    event.keys.into(),
+                    event.tags.into(),
+                    event.channels.into(),
+                    event.changes.map(pgrx::JsonB).into(),
+                ],
+            )
+            .map(|_| ())
+    })?;
+    Ok(())
 }
 
 impl Batch {
@@ -70,14 +105,12 @@ impl Batch {
         }
         self.flush |= row.flush();
         let part = row.part();
-        if part > 0 {
-            self.in_parts.insert(row.captured());
-        }
+        self.has_parts |= part > 0;
         // Of several rows of a statement the first tells of all.
         if tells && part <= 1 {
-            self.events.push(events::Row {
-                captured_at: row
-                    .captured_at()
+            let captured_at = row.captured_at();
+            let event = events::Row {
+                captured_at: captured_at
                     .and_then(|at| serde_json::to_value(at).ok())
                     .unwrap_or_default(),
                 relation: row.relation(),
@@ -87,8 +120,49 @@ impl Batch {
                 is_part: part > 0,
                 channels: row.texts(Texts::Channels),
                 changes: row.changes(),
-            });
+            };
+            match captured_at {
+                Some(captured_at) if part > 0 => self.heads.push(Head {
+                    captured: row.captured(),
+                    captured_at,
+                    event,
+                }),
+                _ => self.events.push(event),
+            }
         }
+    }
+
+    /// Takes the other rows of statements that it has the first row of. What is told of a statement
+    /// waits until all of it is delivered: if others have some of its rows, the first goes back.
+    fn complete(&mut self, tells: bool) -> Result<(), Failure> {
+        let wanted: HashSet<i64> = self.heads.iter().map(|head| head.captured).collect();
+        // What others are delivering is there until they commit.
+        let left = RefCell::new(Vec::new());
+        rows::take(
+            u64::MAX,
+            0,
+            |row| {
+                let is_wanted = row.part() != 0 && wanted.contains(&row.captured());
+                if is_wanted {
+                    left.borrow_mut().push(row.captured());
+                }
+                is_wanted
+            },
+            |row| {
+                left.borrow_mut().pop();
+                self.add(row, tells);
+            },
+        )?;
+        let left = left.into_inner();
+        for head in std::mem::take(&mut self.heads) {
+            if left.contains(&head.captured) {
+                self.postponed += 1;
+                postpone(head)?;
+            } else {
+                self.events.push(head.event);
+            }
+        }
+        Ok(())
     }
 
     /// How many keys and tags it names.

@@ -41,6 +41,9 @@ fn deliver_all(limit: Option<i64>) -> Result<i64, Failure> {
         size.learn(&delivered);
         rows += delivered.rows as i64;
         events::publish(&delivered.told)?;
+        if delivered.has_parts {
+            shared_memory::wake_at_commit();
+        }
         if !delivered.is_full || limit.is_some_and(|limit| rows >= limit) {
             break;
         }
