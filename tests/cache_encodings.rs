@@ -6,6 +6,7 @@ mod common;
 use common::{Ask, Cluster, Redis};
 use postgres::Client;
 use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator;
 
 /// A database with the extension and a table that tells of its changes.
 fn open(cluster: &Cluster, encoding: &str) -> Client {
@@ -112,19 +113,84 @@ fn works(client: &mut Client, name: &str) {
     assert!(client.ask::<i64>(hits) > before, "nothing was cached");
 }
 
+/// Keys of a ledger that JSON cannot name are told as too many, and taken for no other key.
+fn tells(client: &mut Client, name: &str) {
+    client.run(
+        "CREATE TABLE public.moves (product text, quantity int, moved_at date);
+         SELECT attach_ledger('public.moves', product => 'product');
+         SELECT invalidate_on_change('public.moves');
+         SELECT alert_low_stock('public.moves', 5)",
+    );
+    client.run("SELECT deliver_invalidations()");
+    client.run("LISTEN \"inventory:level:updated\"; LISTEN \"inventory:low_stock:alert\"");
+    let mut told = |products: &str| -> Vec<(String, serde_json::Value)> {
+        client.run(&format!(
+            "INSERT INTO public.moves SELECT p, 2, current_date FROM unnest(ARRAY[{products}]) p"
+        ));
+        client.run("SELECT deliver_invalidations()");
+        let mut told = Vec::new();
+        let mut notifications = client.notifications();
+        let mut waiting = notifications.iter();
+        while let Some(notification) = waiting.next().expect("listen") {
+            let payload = serde_json::from_str(notification.payload()).expect("JSON");
+            let (_, kind) = notification.channel().split_once(':').expect("a channel");
+            told.push((kind.to_owned(), payload));
+        }
+        told
+    };
+    let named = told("'bolt'");
+    let kinds: Vec<&str> = named.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["low_stock:alert", "level:updated"]);
+    assert!(
+        named
+            .iter()
+            .all(|(_, told)| told["key"]["product"] == "bolt")
+    );
+    assert_eq!(named[0].1["quantity"], 2);
+    for products in [name.to_owned(), format!("'nut', {name}")] {
+        let unnamed = told(&products);
+        assert_eq!(unnamed.len(), 2, "{unnamed:?}");
+        for (kind, told) in unnamed {
+            assert_eq!(told["truncated"], true, "{kind}");
+            assert!(told.get("key").is_none(), "{kind}");
+        }
+    }
+    for call in [
+        "alert_low_stock('public.moves', 1, k)",
+        "stock_on('public.moves', current_date, k)",
+        "stock_history('public.moves', current_date, current_date, k)",
+        "stock_period('public.moves', current_date, current_date, k)",
+    ] {
+        let refusal = client.refusal(&format!(
+            "SELECT {call} FROM (SELECT jsonb_build_object('product', {name}) AS k) AS given"
+        ));
+        assert_eq!(refusal.code(), &SqlState::FEATURE_NOT_SUPPORTED, "{call}");
+        assert!(refusal.message().contains("encoding"), "{refusal:?}");
+    }
+    let told: i64 = client.ask("SELECT count(*) FROM low_stock");
+    assert_eq!(told, 1);
+    let stored: i64 = client.ask(&format!(
+        "SELECT quantity_on_hand::bigint FROM stock_levels WHERE product = {name}"
+    ));
+    assert_eq!(stored, 4);
+}
+
 fn test(url: &str) {
     let cluster = Cluster::with_test_settings()
         .set("inventory_perf.redis_url", &format!("'{url}'"))
+        .set("inventory_perf.notify_events", "on")
         .set("client_min_messages", "warning")
         .start();
     let mut latin = open(&cluster, "LATIN1");
     refuses(&mut latin, "chr(233)");
     works(&mut latin, "chr(233)");
+    tells(&mut latin, "chr(233)");
 
     // without an encoding text is what its bytes are
     let mut bytes = open(&cluster, "SQL_ASCII");
     refuses(&mut bytes, "E'\\351'");
     works(&mut bytes, "E'\\351'");
+    tells(&mut bytes, "E'\\351'");
     keep(&mut bytes, "schl\u{fc}ssel");
     assert_eq!(get(&mut bytes, "schl\u{fc}ssel").as_deref(), Some("1"));
     bytes.run("SELECT invalidate_keys('schl\u{fc}ssel')");

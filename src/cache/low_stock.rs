@@ -3,11 +3,13 @@
 //! Keys that were told are remembered in a table, so that each is told once, until its stock is not
 //! low any more.
 
+use pgrx::AnyElement;
 use pgrx::AnyNumeric;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde_json::Value;
 
+use super::text;
 use crate::error::{Failure, OrRaise, required};
 use crate::ledger::mapping::Key;
 use crate::ledger::registry::{self, Ledger};
@@ -19,22 +21,19 @@ use crate::sql::quote_literal;
 fn alert_low_stock(
     ledger: Option<pg_sys::Oid>,
     threshold: Option<AnyNumeric>,
-    key: Option<pgrx::JsonB>,
+    key: Option<AnyElement>,
 ) {
     registry::require_writable(c"alert_low_stock()");
     let alert = || {
         let ledger = registry::get_owned(required(ledger, "ledger")?)?;
-        let pgrx::JsonB(key) = required(key, "key")?;
-        set_threshold(&ledger, threshold, key)
+        // SAFETY: the function is declared with a jsonb there.
+        let key = unsafe { text::json(required(key, "key")?.datum(), "key") }?;
+        set_threshold(&ledger, threshold, &key)
     };
     security::with_safe_path(alert).or_raise();
 }
 
-fn set_threshold(
-    ledger: &Ledger,
-    threshold: Option<AnyNumeric>,
-    key: Value,
-) -> Result<(), Failure> {
+fn set_threshold(ledger: &Ledger, threshold: Option<AnyNumeric>, key: &str) -> Result<(), Failure> {
     let key = canonical(&ledger.mapping.keys, key)?;
     match threshold {
         Some(threshold) if threshold.is_nan() => {
@@ -67,8 +66,8 @@ fn set_threshold(
 }
 
 /// The key with each value as its type writes it, which is how events name it.
-fn canonical(keys: &[Key], key: Value) -> Result<pgrx::JsonB, Failure> {
-    let members: Vec<String> = untyped::members(keys, &key.to_string())?
+fn canonical(keys: &[Key], key: &str) -> Result<pgrx::JsonB, Failure> {
+    let members: Vec<String> = untyped::members(keys, key)?
         .into_iter()
         .map(|(column, text)| {
             format!(

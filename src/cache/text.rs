@@ -28,7 +28,7 @@ impl Shared {
     }
 }
 
-fn shared() -> Shared {
+fn encoding() -> Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     *SHARED.get_or_init(|| {
         // SAFETY: the encoding of the database that this process is connected to for good.
@@ -42,17 +42,17 @@ fn shared() -> Shared {
 
 /// Whether text of the database is the same in UTF-8.
 pub fn is_shared(text: &[u8]) -> bool {
-    shared().includes(text)
+    encoding().includes(text)
+}
+
+/// The text, if it is the same in UTF-8.
+pub fn shared(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text).ok().filter(|_| is_shared(text))
 }
 
 /// The text, if it is the same in UTF-8; `what` says in an error what it is.
 pub fn checked(text: &[u8], what: &str) -> Result<String, Failure> {
-    if is_shared(text)
-        && let Ok(text) = std::str::from_utf8(text)
-    {
-        return Ok(text.to_owned());
-    }
-    Err(foreign(what))
+    shared(text).map(str::to_owned).ok_or_else(|| foreign(what))
 }
 
 pub fn foreign(what: &str) -> Failure {
@@ -61,7 +61,7 @@ pub fn foreign(what: &str) -> Failure {
     Failure::new(
         PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
         format!(
-            "{what} has characters that the cache cannot take from a database with encoding {}",
+            "{what} has characters that inventory_perf cannot take from a database with encoding {}",
             encoding.to_string_lossy()
         ),
     )

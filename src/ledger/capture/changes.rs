@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::ffi::CStr;
 
 use crate::cache::store;
+use crate::cache::text;
 use crate::cache::trigger::values::{self, Format};
 use crate::ledger::keys::KeyInterner;
 use crate::ledger::mapping::Key;
@@ -38,9 +39,10 @@ impl Told {
         told
     }
 
-    unsafe fn key(&self, datums: &[pg_sys::Datum]) -> Value {
+    /// None if it has text that is not the same in UTF-8, which JSON is.
+    unsafe fn key(&self, datums: &[pg_sys::Datum]) -> Option<Value> {
         let mut key = Map::new();
-        let mut text = Vec::new();
+        let mut bytes = Vec::new();
         for ((name, format), datum) in self.columns.iter().zip(datums) {
             let value = match format {
                 Format::Int2 => json!(datum.value() as i16),
@@ -48,15 +50,15 @@ impl Told {
                 Format::Int8 => json!(datum.value() as i64),
                 Format::Bool => json!(datum.value() & 0xff != 0),
                 _ => {
-                    text.clear();
+                    bytes.clear();
                     // SAFETY: as the caller promises.
-                    unsafe { values::write(&mut text, *format, *datum) };
-                    json!(String::from_utf8_lossy(&text))
+                    unsafe { values::write(&mut bytes, *format, *datum) };
+                    json!(text::shared(&bytes)?)
                 }
             };
             key.insert(name.clone(), value);
         }
-        Value::Object(key)
+        Some(Value::Object(key))
     }
 }
 
@@ -115,7 +117,7 @@ impl<'a> Changed<'a> {
         }
     }
 
-    /// None if nothing changed.
+    /// None if nothing changed. A key that cannot be named is as one too many.
     ///
     /// # Safety
     /// The keys are of the ledger that this was made for.
@@ -131,13 +133,14 @@ impl<'a> Changed<'a> {
                 .iter()
                 // SAFETY: as the caller promises.
                 .map(|key| unsafe { self.told.key(keys.datums(*key)) })
-                .collect()
+                .collect::<Option<_>>()
         };
-        Some(Value::Array(if self.told.depends_on_settings {
+        let named = if self.told.depends_on_settings {
             security::with_plain_text(list)
         } else {
             list()
-        }))
+        };
+        Some(named.map_or_else(truncated, Value::Array))
     }
 }
 
