@@ -7,7 +7,8 @@ mod workload;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use common::{Cluster, run};
+use common::{Ask, Cluster, run};
+use postgres::fallible_iterator::FallibleIterator;
 use workload::{ALL, Load, Scale, Shape, assert_exact, seed};
 
 const SHORT: Scale = Scale {
@@ -20,7 +21,11 @@ const SHORT: Scale = Scale {
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| Cluster::with_test_settings().start())
+    CLUSTER.get_or_init(|| {
+        Cluster::with_test_settings()
+            .set("inventory_perf.notify_events", "on")
+            .start()
+    })
 }
 
 /// A database with folded days and pending rows of the given kind of ledger.
@@ -141,4 +146,97 @@ fn dump_of_a_restored_database_is_the_same() {
     };
     cluster().copy_by_dump(&source, &target);
     assert_eq!(dump(&target), dump(&source));
+}
+
+/// What was said of the cache and of alerts holds in the restored database, in whatever order a
+/// restore brings it.
+#[test]
+fn what_users_have_said_is_restored() {
+    let source = cluster().database();
+    let mut client = cluster().connect(&source);
+    client.run(
+        "CREATE ROLE seller;
+         GRANT EXECUTE ON FUNCTION inventory_perf.register_cached_query TO seller;
+         CREATE TABLE \"My Moves\" (product_id int, quantity numeric, moved_at date);
+         CREATE TABLE notes (id int, body text);
+         SELECT inventory_perf.attach_ledger('\"My Moves\"');
+         SELECT inventory_perf.invalidate_on_change('\"My Moves\"', keys => ARRAY['stock:{product_id}']);
+         SELECT inventory_perf.invalidate_on_change('notes', tags => '{\"note:{id}\"}', channels => '{mine}',
+             when_changed => '{body}');
+         SELECT inventory_perf.alert_low_stock('\"My Moves\"', 5.5);
+         SELECT inventory_perf.alert_low_stock('\"My Moves\"', 20, '{\"product_id\": 7}');
+         SELECT inventory_perf.register_cached_query('total', 'SELECT sum(quantity) FROM \"My Moves\" WHERE product_id > $1',
+             '[1]', '10 min', '{stock}');
+         SET ROLE seller;
+         SELECT inventory_perf.register_cached_query('notes', 'SELECT 1 AS one');
+         RESET ROLE;
+         INSERT INTO \"My Moves\" VALUES (1, 5, '2024-01-01'), (7, 20, '2024-01-01')",
+    );
+    client.run("SELECT inventory_perf.deliver_invalidations()");
+    let said = |database: &str| -> Vec<String> {
+        let mut client = cluster().connect(database);
+        [
+            "TABLE inventory_perf.low_stock_thresholds ORDER BY key",
+            "TABLE inventory_perf.low_stock ORDER BY key",
+            "TABLE inventory_perf.cached_queries ORDER BY name",
+            "SELECT tgrelid::regclass, tgname, tgenabled, encode(tgargs, 'escape') FROM pg_trigger
+             WHERE NOT tgisinternal ORDER BY tgrelid::regclass::text, tgname",
+            "SELECT ledger, state, mapping FROM inventory_perf.ledger",
+        ]
+        .iter()
+        .flat_map(|query| client.rows(query))
+        .collect()
+    };
+    let expected = said(&source);
+    let every = expected.join("\n");
+    for part in [
+        "5.5",
+        "{\"\"product_id\"\": 1}",
+        "seller",
+        "00:10:00",
+        "channel:mine",
+        "when:body",
+    ] {
+        assert!(every.contains(part), "{part} is not said:\n{every}");
+    }
+
+    let plain = cluster().empty_database();
+    cluster().copy_by_dump(&source, &plain);
+    let archive = cluster().empty_database();
+    let directory = cluster().directory().join("said.jobs");
+    run(cluster()
+        .client_program("pg_dump")
+        .args(["--format", "directory", "--file"])
+        .arg(&directory)
+        .arg(&source));
+    run(cluster()
+        .client_program("pg_restore")
+        .args(["--exit-on-error", "--jobs", "3", "--dbname", &archive])
+        .arg(&directory));
+    for target in [plain, archive] {
+        assert_eq!(said(&target), expected);
+        let mut restored = cluster().connect(&target);
+        restored.run("LISTEN \"inventory:low_stock:alert\"");
+        restored.run("SELECT inventory_perf.deliver_invalidations()");
+        // what was told in the other database is not told again
+        restored
+            .run("INSERT INTO \"My Moves\" VALUES (1, -1, '2024-01-02'), (7, -1, '2024-01-02')");
+        restored.run("SELECT inventory_perf.deliver_invalidations()");
+        let told: Vec<_> = restored
+            .notifications()
+            .iter()
+            .map(|notification| Ok(notification.payload().to_owned()))
+            .collect()
+            .expect("listen");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("\"threshold\": 20"), "{told:?}");
+        let warmed = restored.rows("SELECT name, rows FROM inventory_perf.cache_warm('total')");
+        assert_eq!(warmed, ["(total,1)"]);
+        let refused = "SET ROLE seller; SELECT inventory_perf.unregister_cached_query('total')";
+        restored.run("GRANT EXECUTE ON FUNCTION inventory_perf.unregister_cached_query TO seller");
+        assert_eq!(
+            restored.refusal_code(refused),
+            postgres::error::SqlState::INSUFFICIENT_PRIVILEGE
+        );
+    }
 }
