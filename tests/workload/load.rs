@@ -49,6 +49,8 @@ pub struct Load<'a> {
     pub shape: &'static Shape,
     pub seed: u64,
     pub outcome: Outcome,
+    /// Of the server, such as 150004.
+    version: i32,
     attached: AtomicBool,
     stopped: AtomicBool,
     failure: Mutex<Option<String>>,
@@ -92,10 +94,11 @@ impl<'a> Load<'a> {
         Self {
             cluster,
             readers: cluster,
-            database,
             shape,
             seed,
             outcome: Outcome::default(),
+            version: version(cluster, &database),
+            database,
             attached: AtomicBool::new(true),
             stopped: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -121,6 +124,12 @@ impl<'a> Load<'a> {
             .batch_execute(sql)
             .unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
         self.attached.store(true, Relaxed);
+    }
+
+    /// Whether one MERGE cannot insert and update rows: from PostgreSQL 16 on the triggers of a
+    /// partitioned table see wrong rows of it.
+    pub fn refuses_merge(&self) -> bool {
+        self.version >= 160_000 && self.shape.is_partitioned()
     }
 
     pub fn is_attached(&self) -> bool {
@@ -434,6 +443,14 @@ impl<'a> Load<'a> {
         }
         Ok(())
     }
+}
+
+fn version(cluster: &Cluster, database: &str) -> i32 {
+    cluster
+        .connect(database)
+        .query_one("SELECT current_setting('server_version_num')::int", &[])
+        .expect("ask for the version")
+        .get(0)
 }
 
 fn is_lost_connection(error: &Error) -> bool {

@@ -207,13 +207,7 @@ impl Planner<'_> {
     }
 
     fn insert_copies_of_rows(&mut self) {
-        let columns: Vec<&str> = self
-            .shape
-            .columns
-            .iter()
-            .map(|column| column.name)
-            .collect();
-        let columns = columns.join(", ");
+        let columns = column_names(self.shape).join(", ");
         let (ledger, writer) = (self.shape.ledger, self.writer);
         let limit = self.rng.random_range(1..=20);
         self.run(format!(
@@ -232,13 +226,7 @@ impl Planner<'_> {
             }
             text.push_str(&format!("{}\n", self.writer));
         }
-        let columns: Vec<&str> = self
-            .shape
-            .columns
-            .iter()
-            .map(|column| column.name)
-            .collect();
-        let columns = columns.join(", ");
+        let columns = column_names(self.shape).join(", ");
         let statement = format!("COPY {} ({columns}, owner) FROM STDIN", self.shape.ledger);
         self.steps.push(Step::Copy {
             statement,
@@ -326,12 +314,7 @@ impl Planner<'_> {
     }
 
     fn merge(&mut self) {
-        let names: Vec<&str> = self
-            .shape
-            .columns
-            .iter()
-            .map(|column| column.name)
-            .collect();
+        let names = column_names(self.shape);
         let writer = self.writer;
         let mut tuples = Vec::new();
         let first = self.rng.random_range(0..REFERENCES_OF_A_WRITER);
@@ -467,9 +450,13 @@ impl Planner<'_> {
     }
 }
 
+fn column_names(shape: &Shape) -> Vec<&'static str> {
+    shape.columns.iter().map(|column| column.name).collect()
+}
+
 fn column_list(shape: &Shape) -> String {
-    let names: Vec<&str> = shape.columns.iter().map(|column| column.name).collect();
-    format!("owner, reference, document, note, {}", names.join(", "))
+    let names = column_names(shape).join(", ");
+    format!("owner, reference, document, note, {names}")
 }
 
 fn row(

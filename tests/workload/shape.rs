@@ -59,6 +59,10 @@ impl Shape {
         format!("{}{name}{closing}", self.derived_prefix)
     }
 
+    pub fn is_partitioned(&self) -> bool {
+        self.create.contains("PARTITION BY")
+    }
+
     /// The ledger as an argument of type regclass.
     pub fn regclass(&self) -> String {
         format!("'{}'::regclass", self.ledger)

@@ -78,6 +78,13 @@ impl Load<'_> {
         if is_deadlock_with_truncate(error) || is_older_than_storage(error) {
             return true;
         }
+        let code = refusal.code();
+        if *code == SqlState::FEATURE_NOT_SUPPORTED {
+            return self.refuses_merge()
+                && refusal
+                    .message()
+                    .starts_with("MERGE cannot both insert and update rows of");
+        }
         // The extension's own statements would be named in the context.
         if refusal
             .where_()
@@ -85,7 +92,6 @@ impl Load<'_> {
         {
             return false;
         }
-        let code = refusal.code();
         if *code == SqlState::T_R_SERIALIZATION_FAILURE {
             // A row that another session moved to another partition is beyond following.
             return plan.isolation != "READ COMMITTED"
