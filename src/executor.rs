@@ -4,6 +4,7 @@
 //! results. A function that is STABLE must read with its caller's snapshot, and a result may be
 //! larger than memory.
 
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::ffi::CString;
@@ -71,6 +72,21 @@ unsafe extern "C-unwind" fn start_up(
 
 #[pg_guard]
 unsafe extern "C-unwind" fn ignore(_receiver: *mut pg_sys::DestReceiver) {}
+
+/// The value of the first row, if there is any row.
+pub fn first_value<T: FromDatum + IntoDatum>(
+    query: &str,
+    arguments: &[DatumWithOid],
+) -> Result<Option<T>, Failure> {
+    let value = Spi::connect(|client| {
+        let rows = client.select(query, Some(1), arguments)?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        rows.first().get_one()
+    })?;
+    Ok(value)
+}
 
 /// Where a caller that can take a set of rows in a tuple store wants it.
 ///

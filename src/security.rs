@@ -169,25 +169,31 @@ pub fn role_exists(role: pg_sys::Oid) -> bool {
     !unsafe { pg_sys::GetUserNameFromId(role, true) }.is_null()
 }
 
-/// The role that owns the extension's tables, without a query.
-pub fn owner_of_tables() -> Result<pg_sys::Oid, Failure> {
-    // SAFETY: catalog look-ups by name; the tuple is read before it is released.
-    let owner = unsafe {
-        let schema = pg_sys::get_namespace_oid(c"inventory_perf".as_ptr(), true);
-        let table = pg_sys::get_relname_relid(c"cache_outbox".as_ptr(), schema);
+/// Whose a relation is, if it exists.
+pub fn owner_of(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    // SAFETY: a catalog look-up by value; the tuple is read before it is released.
+    unsafe {
         let tuple = pg_sys::SearchSysCache1(
             pg_sys::SysCacheIdentifier::RELOID as i32,
-            pg_sys::Datum::from(table),
+            pg_sys::Datum::from(relation),
         );
         if tuple.is_null() {
-            None
-        } else {
-            let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
-            pg_sys::ReleaseSysCache(tuple);
-            Some(owner)
+            return None;
         }
+        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
+        pg_sys::ReleaseSysCache(tuple);
+        Some(owner)
+    }
+}
+
+/// The role that owns the extension's tables, without a query.
+pub fn owner_of_tables() -> Result<pg_sys::Oid, Failure> {
+    // SAFETY: catalog look-ups by name.
+    let table = unsafe {
+        let schema = pg_sys::get_namespace_oid(c"inventory_perf".as_ptr(), true);
+        pg_sys::get_relname_relid(c"cache_outbox".as_ptr(), schema)
     };
-    owner.ok_or_else(|| {
+    owner_of(table).ok_or_else(|| {
         Failure::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "extension \"inventory_perf\" is not installed in this database",

@@ -5,36 +5,19 @@
 //! wide for that is kept apart and is added by PostgreSQL's own `numeric` later, so the sums are
 //! exact either way.
 
+mod measure;
+mod movement;
+
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use self::measure::Measure;
+pub use self::measure::{MeasureType, negate_numeric, numeric_datum};
+pub use self::movement::{Movement, Movements};
 use super::keys::KeyInterner;
 use super::mapping::Layout;
 use crate::calendar::{FIRST_DAY, LAST_DAY, Month};
-use crate::decimal::{self, Decimal, EncodedNumeric, NumericValue};
 use crate::error::Failure;
-use crate::sum::{self, Sum};
-
-/// The types that a mapping view has its quantity and value in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MeasureType {
-    SmallInteger,
-    Integer,
-    BigInteger,
-    Numeric,
-}
-
-impl MeasureType {
-    pub fn of(type_oid: pg_sys::Oid) -> Option<Self> {
-        match type_oid {
-            pg_sys::INT2OID => Some(Self::SmallInteger),
-            pg_sys::INT4OID => Some(Self::Integer),
-            pg_sys::INT8OID => Some(Self::BigInteger),
-            pg_sys::NUMERICOID => Some(Self::Numeric),
-            _ => None,
-        }
-    }
-}
 
 /// One leg with a narrow quantity and value.
 #[derive(Debug, Clone, Copy)]
@@ -85,106 +68,6 @@ pub struct WideLeg {
     pub is_negative: bool,
     pub value: Option<pg_sys::Datum>,
     pub retract: bool,
-}
-
-/// What happened to one key on one day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Movement {
-    pub month: Month,
-    pub key: u32,
-    pub day_of_month: u8,
-    pub in_quantity: Sum,
-    pub out_quantity: Sum,
-    pub value_change: Sum,
-    pub move_count: i64,
-}
-
-impl Movement {
-    pub fn day(&self) -> i32 {
-        self.month.first_day() + i32::from(self.day_of_month) - 1
-    }
-
-    pub fn changes_nothing(&self) -> bool {
-        self.move_count == 0
-            && self.in_quantity.is_zero()
-            && self.out_quantity.is_zero()
-            && self.value_change.is_zero()
-    }
-
-    fn starting_with(leg: &Leg) -> Self {
-        let mut movement = Self {
-            month: leg.month,
-            key: leg.key,
-            day_of_month: leg.day_of_month,
-            in_quantity: Sum::default(),
-            out_quantity: Sum::default(),
-            value_change: Sum::default(),
-            move_count: 0,
-        };
-        movement.apply(leg);
-        movement
-    }
-
-    fn apply(&mut self, leg: &Leg) {
-        let side = if leg.quantity < 0 {
-            &mut self.out_quantity
-        } else {
-            &mut self.in_quantity
-        };
-        let magnitude = Sum::of(leg.quantity, leg.quantity_scale);
-        // The side that goes out is counted in positive numbers.
-        if (leg.quantity < 0) == leg.retract {
-            side.add(magnitude);
-        } else {
-            side.subtract(magnitude);
-        }
-        let value = Sum::of(leg.value, leg.value_scale);
-        if leg.retract {
-            self.value_change.subtract(value);
-            self.move_count -= 1;
-        } else {
-            self.value_change.add(value);
-            self.move_count += 1;
-        }
-    }
-}
-
-/// Groups legs in order into movements.
-pub struct Movements<I: Iterator<Item = Leg>> {
-    legs: std::iter::Peekable<I>,
-}
-
-impl<I: Iterator<Item = Leg>> Movements<I> {
-    pub fn new(legs: I) -> Self {
-        Self {
-            legs: legs.peekable(),
-        }
-    }
-}
-
-impl<I: Iterator<Item = Leg>> Iterator for Movements<I> {
-    type Item = Movement;
-
-    fn next(&mut self) -> Option<Movement> {
-        let first = self.legs.next()?;
-        let mut movement = Movement::starting_with(&first);
-        while let Some(leg) = self.legs.next_if(|leg| leg.order() == first.order()) {
-            movement.apply(&leg);
-        }
-        Some(movement)
-    }
-}
-
-/// How a quantity or a value was read.
-enum Measure {
-    Narrow {
-        unscaled: i64,
-        scale: u8,
-    },
-    Wide {
-        datum: pg_sys::Datum,
-        is_negative: bool,
-    },
 }
 
 /// Collects legs.
@@ -292,16 +175,13 @@ impl LegBuffer {
         }
         // SAFETY: the datum is of the type that the mapping view has.
         let quantity =
-            unsafe { read_measure(values[self.layout.quantity], self.quantity_type, "quantity")? };
+            unsafe { Measure::read(values[self.layout.quantity], self.quantity_type, "quantity")? };
         let value = match self.layout.value {
             Some(column) if !nulls[column] => {
                 // SAFETY: as above.
-                unsafe { read_measure(values[column], self.value_type, "value")? }
+                unsafe { Measure::read(values[column], self.value_type, "value")? }
             }
-            _ => Measure::Narrow {
-                unscaled: 0,
-                scale: 0,
-            },
+            _ => Measure::NOTHING,
         };
         // SAFETY: no key is NULL here.
         let key = unsafe { self.keys.intern(&values[..self.layout.keys]) };
@@ -400,123 +280,6 @@ impl LegBuffer {
         }
         self.legs = sorted;
     }
-}
-
-impl Measure {
-    /// The measure as a `numeric` of the current memory context, and whether it is negative.
-    unsafe fn into_numeric(self, negate: bool) -> (pg_sys::Datum, bool) {
-        let (datum, is_negative) = match self {
-            Self::Narrow { unscaled, scale } => {
-                let encoded = Decimal {
-                    unscaled: i128::from(unscaled),
-                    scale,
-                }
-                .to_numeric();
-                // SAFETY: the encoding is a complete varlena.
-                (
-                    unsafe { super::keys::copy_varlena(encoded.as_bytes()) },
-                    unscaled < 0,
-                )
-            }
-            // SAFETY: a complete numeric.
-            Self::Wide { datum, is_negative } => (
-                pg_sys::Datum::from(unsafe { pg_sys::pg_detoast_datum_copy(datum.cast_mut_ptr()) }),
-                is_negative,
-            ),
-        };
-        if negate {
-            // SAFETY: a numeric in, a numeric out.
-            (unsafe { negate_numeric(datum) }, !is_negative)
-        } else {
-            (datum, is_negative)
-        }
-    }
-}
-
-/// An encoded numeric as a datum, good for as long as it stands where it is.
-pub fn numeric_datum(encoded: &EncodedNumeric) -> pg_sys::Datum {
-    pg_sys::Datum::from(encoded.as_bytes().as_ptr())
-}
-
-/// # Safety
-/// `datum` is a `numeric`.
-pub unsafe fn negate_numeric(datum: pg_sys::Datum) -> pg_sys::Datum {
-    // SAFETY: numeric_uminus() takes one numeric and returns one, never NULL.
-    let negated =
-        unsafe { pgrx::direct_function_call_as_datum(pg_sys::numeric_uminus, &[Some(datum)]) };
-    negated.unwrap_or(datum)
-}
-
-unsafe fn read_measure(
-    datum: pg_sys::Datum,
-    measure_type: MeasureType,
-    role: &str,
-) -> Result<Measure, Failure> {
-    let integer = match measure_type {
-        MeasureType::SmallInteger => datum.value() as i16 as i64,
-        MeasureType::Integer => datum.value() as i32 as i64,
-        MeasureType::BigInteger => datum.value() as i64,
-        // SAFETY: the datum is a numeric.
-        MeasureType::Numeric => return unsafe { read_numeric(datum, role) },
-    };
-    if let Some(unscaled) = sum::narrow(Decimal {
-        unscaled: integer.into(),
-        scale: 0,
-    }) {
-        return Ok(Measure::Narrow { unscaled, scale: 0 });
-    }
-    // SAFETY: makes a numeric in the current memory context.
-    let numeric = unsafe { pg_sys::int64_to_numeric(integer) };
-    Ok(Measure::Wide {
-        datum: pg_sys::Datum::from(numeric),
-        is_negative: integer < 0,
-    })
-}
-
-unsafe fn read_numeric(datum: pg_sys::Datum, role: &str) -> Result<Measure, Failure> {
-    // SAFETY: a numeric is a varlena; packed keeps a one-byte header, which decode() allows.
-    let (varlena, payload) = unsafe {
-        let varlena = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
-        let length = pgrx::varsize_any_exhdr(varlena);
-        let start = pgrx::vardata_any(varlena).cast::<u8>();
-        (varlena, std::slice::from_raw_parts(start, length))
-    };
-    match decimal::decode(payload) {
-        NumericValue::Finite(number) => Ok(match sum::narrow(number) {
-            Some(unscaled) => Measure::Narrow {
-                unscaled,
-                scale: number.scale,
-            },
-            None => Measure::Wide {
-                datum: pg_sys::Datum::from(varlena),
-                is_negative: number.unscaled < 0,
-            },
-        }),
-        // SAFETY: a numeric whose sign is -1, 0 or 1.
-        NumericValue::TooWide => unsafe {
-            let datum = pg_sys::Datum::from(varlena);
-            let sign = pgrx::direct_function_call_as_datum(pg_sys::numeric_sign, &[Some(datum)]);
-            let sign = pgrx::direct_function_call::<i32>(pg_sys::numeric_int4, &[sign]);
-            Ok(Measure::Wide {
-                datum,
-                is_negative: sign.unwrap_or(0) < 0,
-            })
-        },
-        NumericValue::NotANumber => Err(not_finite(role, "NaN")),
-        NumericValue::PositiveInfinity => Err(not_finite(role, "Infinity")),
-        NumericValue::NegativeInfinity => Err(not_finite(role, "-Infinity")),
-    }
-}
-
-fn not_finite(role: &str, value: &str) -> Failure {
-    Failure::new(
-        PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-        format!("{role} {value} of a movement cannot be summed"),
-    )
-    .hint(
-        "Correct the value, or attach the ledger with a filter that leaves such rows out, \
-         such as quantity <> 'NaN'.",
-    )
 }
 
 fn day_out_of_range(day: i32) -> Failure {

@@ -13,6 +13,7 @@ use super::capture;
 use super::objects::{MOVED_ROWS_TRIGGER, TRIGGERS};
 use super::registry::{self, Ledger, State};
 use crate::error::{Failure, OrRaise};
+use crate::executor::first_value;
 use crate::moved_rows;
 use crate::security;
 use crate::snapshots::storage;
@@ -30,17 +31,7 @@ fn registered_with(relations: &str, relation: pg_sys::Oid) -> Result<Option<pg_s
     let query =
         format!("SELECT ledger::oid FROM inventory_perf.ledger WHERE $1 = ANY ({relations})");
     let owner = security::extension_owner()?;
-    let ledger = security::run_as(owner, || {
-        Spi::connect(|client| {
-            let rows = client.select(&query, Some(1), &[relation.into()])?;
-            if rows.is_empty() {
-                Ok(None)
-            } else {
-                rows.first().get_one::<pg_sys::Oid>()
-            }
-        })
-    })?;
-    Ok(ledger)
+    security::run_as(owner, || first_value(&query, &[relation.into()]))
 }
 
 /// Whether an inheritance tree, not a partitioned table, hangs below the ledger.

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::error::{Failure, OrRaise};
+use crate::executor::first_value;
 use crate::ledger::registry::{self, Ledger, relation_name};
 use crate::security;
 
@@ -76,18 +77,10 @@ fn figures(ledger: &Ledger) -> Result<Figures, Failure> {
     })?;
     let owner = security::extension_owner()?;
     let last_fold = security::run_as(owner, || {
-        Spi::connect(|client| {
-            let rows = client.select(
-                "SELECT last_fold FROM inventory_perf.ledger_activity WHERE ledger = $1::oid",
-                Some(1),
-                &[ledger.oid.into()],
-            )?;
-            if rows.is_empty() {
-                Ok(None)
-            } else {
-                rows.first().get_one::<TimestampWithTimeZone>()
-            }
-        })
+        first_value(
+            "SELECT last_fold FROM inventory_perf.ledger_activity WHERE ledger = $1::oid",
+            &[ledger.oid.into()],
+        )
     })?;
     Ok((rows, oldest, last_fold, bytes))
 }

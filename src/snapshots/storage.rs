@@ -104,7 +104,7 @@ pub fn give_to_owner(ledger: &Ledger) -> Result<(), Failure> {
 
 /// Whatever the ledger's owner is now owns what was made for the one before.
 pub fn follow_owner(ledger: &Ledger) -> Result<(), Failure> {
-    if owner_of(ledger.pending)? == Some(ledger.owner) {
+    if security::owner_of(ledger.pending) == Some(ledger.owner) {
         return Ok(());
     }
     let objects = Objects::new(&ledger.schema, &ledger.prefix);
@@ -116,22 +116,6 @@ pub fn follow_owner(ledger: &Ledger) -> Result<(), Failure> {
         give(ledger, object.kind, &objects.signature(object))?;
     }
     Ok(())
-}
-
-fn owner_of(table: pg_sys::Oid) -> Result<Option<pg_sys::Oid>, Failure> {
-    let owner = Spi::connect(|client| {
-        let rows = client.select(
-            "SELECT relowner FROM pg_catalog.pg_class WHERE oid = $1",
-            Some(1),
-            &[table.into()],
-        )?;
-        if rows.is_empty() {
-            Ok(None)
-        } else {
-            rows.first().get_one::<pg_sys::Oid>()
-        }
-    })?;
-    Ok(owner)
 }
 
 fn give(ledger: &Ledger, kind: &str, name: &str) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::error::Failure;
+use crate::executor::first_value;
 use crate::ledger::members;
 use crate::ledger::registry::relation_name;
 use crate::security;
@@ -72,11 +73,7 @@ pub fn check(relation: pg_sys::Oid) -> Result<(), Failure> {
 }
 
 pub fn check_owned(relation: pg_sys::Oid) -> Result<(), Failure> {
-    let owner = first_oid(
-        "SELECT relowner FROM pg_catalog.pg_class WHERE oid = $1",
-        relation,
-    )?;
-    let Some(owner) = owner else {
+    let Some(owner) = security::owner_of(relation) else {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
             format!("relation with OID {} does not exist", relation.to_u32()),
@@ -119,16 +116,16 @@ pub fn check_part(part: pg_sys::Oid) -> Result<(), Failure> {
 }
 
 fn parent(relation: pg_sys::Oid) -> Result<Option<pg_sys::Oid>, Failure> {
-    first_oid(
+    first_value(
         "SELECT inhparent FROM pg_catalog.pg_inherits WHERE inhrelid = $1 ORDER BY inhseqno",
-        relation,
+        &[relation.into()],
     )
 }
 
 fn refuse_subscribed(relation: pg_sys::Oid) -> Result<(), Failure> {
-    let subscribed = first_oid(
+    let subscribed = first_value::<pg_sys::Oid>(
         "SELECT srrelid FROM pg_catalog.pg_subscription_rel WHERE srrelid = $1",
-        relation,
+        &[relation.into()],
     )?;
     if subscribed.is_none() {
         return Ok(());
@@ -142,17 +139,6 @@ fn refuse_subscribed(relation: pg_sys::Oid) -> Result<(), Failure> {
         "Create triggers FOR EACH ROW that call inventory_perf.invalidate_cache(), and enable \
          them with ALTER TABLE … ENABLE ALWAYS TRIGGER.",
     ))
-}
-
-fn first_oid(query: &str, argument: pg_sys::Oid) -> Result<Option<pg_sys::Oid>, Failure> {
-    let found = Spi::connect(|client| {
-        let rows = client.select(query, Some(1), &[argument.into()])?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        rows.first().get_one::<pg_sys::Oid>()
-    })?;
-    Ok(found)
 }
 
 /// The columns that its rows hold: a trigger sees no value of a virtual generated one.

@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::error::Failure;
+use crate::executor::first_value;
 use crate::ledger::registry::relation_name;
 use crate::moved_rows;
 use crate::sql::{quote_identifier, quote_literal};
@@ -137,20 +138,13 @@ fn there(table: pg_sys::Oid, names: Vec<String>, function: &str) -> Result<Vec<S
 
 /// The arguments that a table's own triggers have. That for UPDATE, the last by name, has them all.
 pub fn arguments(table: pg_sys::Oid) -> Result<Arguments, Failure> {
-    let stored = Spi::connect(|client| {
-        let rows = client.select(
-            "SELECT tgargs FROM pg_catalog.pg_trigger \
-             WHERE tgrelid = $1 AND tgname = ANY ($2::text[]) \
-               AND tgfoid = 'inventory_perf.invalidate_cache()'::pg_catalog.regprocedure \
-             ORDER BY tgname DESC",
-            Some(1),
-            &[table.into(), names(Of::Table).into()],
-        )?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        rows.first().get_one::<Vec<u8>>()
-    })?;
+    let stored = first_value::<Vec<u8>>(
+        "SELECT tgargs FROM pg_catalog.pg_trigger \
+         WHERE tgrelid = $1 AND tgname = ANY ($2::text[]) \
+           AND tgfoid = 'inventory_perf.invalidate_cache()'::pg_catalog.regprocedure \
+         ORDER BY tgname DESC",
+        &[table.into(), names(Of::Table).into()],
+    )?;
     let mut arguments = Arguments::default();
     // Each ends with a null character.
     for argument in stored
