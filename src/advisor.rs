@@ -14,7 +14,9 @@
 //! | [`world`] | the workload and the indexes considered, as the search sees them |
 //! | [`search`] | which indexes to choose |
 //! | [`size`] | how large an index will be |
-//! | [`sizing`] | size estimates from statistics |
+//! | [`sizing`] | size estimates from statistics and samples |
+//! | [`sample`] | what a few blocks of a table tell of an index |
+//! | [`layout`] | how a B-tree stores the values of a type |
 //! | [`writes`] | what indexes make writing more expensive |
 //! | [`whatif`] | what the planner would do if indexes were there |
 //! | [`by_rule`] | indexes that the planner cannot be asked about |
@@ -34,10 +36,12 @@ mod evaluate;
 mod facts;
 mod groups;
 mod index;
+mod layout;
 mod period;
 mod progress;
 mod recipe;
 mod relevance;
+mod sample;
 mod search;
 mod size;
 mod sizing;

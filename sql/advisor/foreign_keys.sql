@@ -1,12 +1,13 @@
 -- The queries by which PostgreSQL looks for rows that refer to a row about to go, or about to change the
--- columns $2: in the tables that refer to $1 and, where a deletion cascades, in those that refer to them.
+-- columns $2: in the tables that refer to $1 and, where a deletion cascades and $3, in those that refer to
+-- them.
 WITH RECURSIVE changed (relation) AS (
     SELECT $1::oid
     UNION
     SELECT k.conrelid
     FROM changed d
     JOIN pg_catalog.pg_constraint k ON k.confrelid = d.relation
-    WHERE k.contype = 'f' AND k.confdeltype = 'c' AND $2::text[] IS NULL
+    WHERE k.contype = 'f' AND k.confdeltype = 'c' AND $2::text[] IS NULL AND $3::boolean
 )
 SELECT pg_catalog.format('SELECT 1 FROM %s%I.%I x WHERE %s FOR KEY SHARE OF x',
                          CASE t.relkind WHEN 'r' THEN 'ONLY ' END, n.nspname, t.relname, k.conditions)

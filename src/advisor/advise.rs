@@ -130,13 +130,17 @@ fn check(
 }
 
 fn advise(request: Request) -> Result<Vec<Row>, Failure> {
-    let progress = Progress::new(Some(request.time_limit));
+    let mut progress = Progress::new(Some(request.time_limit));
     HypoPg::with(|whatif| {
         let Workload {
             statements,
             mut tables,
             ..
-        } = workload::gather(request.workload, request.relations.as_deref())?;
+        } = workload::gather(
+            request.workload,
+            request.relations.as_deref(),
+            &mut progress,
+        )?;
         facts::learn_from_joins(&mut tables, statements.iter().map(|s| &s.shape));
         let recorded = statements
             .iter()

@@ -56,7 +56,7 @@ pub fn choose<W: WhatIf>(
         // An index whose predicate the planner cannot judge has all rows.
         let share = search.costs.share(definition).unwrap_or(1.0);
         let write_cost = search.costs.write_cost_of(definition, share);
-        let bytes = sizing::estimate(definition, table, share).bytes();
+        let bytes = sizing::estimate(definition, table, share, None).bytes();
         if statements.is_empty()
             || benefit < limits.least_share_of_one * whole
             || benefit <= write_cost

@@ -8,6 +8,7 @@ use super::definition;
 use super::facts;
 use super::index::IndexDefinition;
 use super::progress::Progress;
+use super::sample::Samples;
 use super::sizing;
 use super::whatif::{HypoPg, Hypothetical, Scenario, WhatIf};
 use super::workload;
@@ -75,7 +76,7 @@ fn evaluate(
         .collect();
     let mut progress = Progress::new(None);
     let mut rows = Vec::new();
-    for statement in workload::gather(workload, None)?.statements {
+    for statement in workload::gather(workload, None, &mut progress)?.statements {
         progress.tick();
         progress.plans += 2;
         let scenario = Scenario {
@@ -119,13 +120,20 @@ fn create_all(
     ddl: &[Option<String>],
 ) -> Result<Vec<(Hypothetical, String)>, Failure> {
     let scope = Scope::load(None)?;
+    let mut samples = Samples::default();
     let mut indexes = Vec::with_capacity(ddl.len());
     for (number, ddl) in (1..).zip(ddl) {
         let of_element = |failure: Failure| failure.about(format!("element {number} of ddl"));
         let ddl = required(ddl.as_deref(), "ddl").map_err(of_element)?;
         let (definition, name) = definition::parse(ddl).map_err(of_element)?;
-        let index = create(whatif, &definition, &scope).map_err(of_element)?;
-        indexes.push((index, name.unwrap_or_else(|| ddl.trim().to_owned())));
+        let index = create(whatif, &definition, &scope, &mut samples).map_err(of_element)?;
+        let name = name.unwrap_or_else(|| ddl.trim().to_owned());
+        ereport!(
+            PgLogLevel::DEBUG1,
+            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+            format!("size of {name}: {} bytes", index.size.bytes())
+        );
+        indexes.push((index, name));
     }
     Ok(indexes)
 }
@@ -134,10 +142,13 @@ fn create(
     whatif: &mut HypoPg,
     definition: &IndexDefinition,
     scope: &Scope,
+    samples: &mut Samples,
 ) -> Result<Hypothetical, Failure> {
     let table = security::with_safe_path(|| facts::load(definition.relation.oid, scope))?;
-    let share = world::share(whatif, definition)?;
-    let size = sizing::estimate(definition, &table, share);
+    let planned = world::share(whatif, definition)?;
+    let seen = samples.seen(definition, &table);
+    let share = sizing::share(planned, seen.as_ref());
+    let size = sizing::estimate(definition, &table, share, seen.as_ref());
     Ok(whatif.create(definition, size)?)
 }
 

@@ -14,6 +14,8 @@ pub struct Class {
 pub struct Group {
     pub count: f64,
     pub rows: f64,
+    /// All of the same size, not only on average.
+    pub exact: bool,
 }
 
 /// Classes of shares within this factor of each other are taken as one.
@@ -123,6 +125,7 @@ pub fn of_known(classes: &[Class], rows: f64, part: f64) -> Vec<Group> {
             Group {
                 count: class.count * kept,
                 rows: (each * part / kept.max(f64::MIN_POSITIVE)).max(1.0),
+                exact: false,
             }
         })
         .collect()
@@ -138,9 +141,76 @@ pub fn by_chance(classes: &[Class], rows: f64) -> Vec<Group> {
             Group {
                 count: class.count * hit,
                 rows: (each / hit.max(f64::MIN_POSITIVE)).max(1.0),
+                exact: false,
             }
         })
         .collect()
+}
+
+/// Standard deviation of how many combinations `rows` rows have, at least one.
+fn deviation(classes: &[Class], rows: f64) -> f64 {
+    let missed: f64 = classes
+        .iter()
+        .map(|class| {
+            let missed = (-rows * class.share).exp();
+            class.count * missed * (1.0 - missed)
+        })
+        .sum();
+    // Where nearly all of them are new, it is the few repeats that vary.
+    missed.min(rows - distinct(classes, rows)).max(1.0).sqrt()
+}
+
+/// What a sample of the rows shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Drawn {
+    pub rows: f64,
+    /// In which they lie.
+    pub blocks: f64,
+    /// Combinations; and the same, counted anew in each block.
+    pub distinct: f64,
+    pub apart: f64,
+}
+
+/// Repeats by which a sample may differ from what is expected, in standard errors.
+const ERRORS: f64 = 2.0;
+/// Rows for each combination of a block, against what chance makes, from which on it is no chance:
+/// equal rows lie together.
+const TOGETHER: f64 = 1.03;
+
+/// The groups of `rows` rows, with as many combinations as make a sample look as it does; `most` at
+/// most. `None` if it looks as it should with the classes as they are.
+///
+/// Equal rows that lie together are one draw, so that a block full of them does not pass for a table
+/// full of them. Of the draws, the number of combinations is fitted to how many of them are new, as
+/// estimators of the number of species do; the shares that the statistics know take the place of the
+/// assumption that all are equally frequent, with which those go wrong on skewed columns (Haas,
+/// Naughton, Seshadri, Stokes 1995).
+pub fn refitted(classes: &[Class], rows: f64, drawn: Drawn, most: f64) -> Option<Vec<Group>> {
+    let blocks = drawn.blocks.max(1.0);
+    let by_chance_apart = blocks * distinct(classes, drawn.rows / blocks);
+    // Each draw stands for so many rows.
+    let each = (by_chance_apart / drawn.apart.max(1.0)).max(1.0);
+    let together = each > TOGETHER;
+    let each = if together { each } else { 1.0 };
+    let expected = drawn.rows - distinct(classes, drawn.rows);
+    let repeats = drawn.rows - drawn.distinct;
+    if !together && (repeats - expected).abs() <= ERRORS * deviation(classes, drawn.rows) {
+        return None;
+    }
+    let draws = rows / each;
+    let mut fitted = adjusted(classes, drawn.rows / each, drawn.distinct);
+    if distinct(&fitted, draws) > most {
+        fitted = adjusted(&fitted, draws, most);
+    }
+    let groups = by_chance(&fitted, draws).into_iter();
+    Some(
+        groups
+            .map(|group| Group {
+                rows: group.rows * each,
+                ..group
+            })
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -196,6 +266,54 @@ mod unit {
             let known = adjusted(&both, 3e5, wanted);
             assert!((distinct(&known, 3e5) / wanted - 1.0).abs() < 1e-3);
         }
+    }
+
+    /// Combinations of 300,000 rows when 10,000 of them, ten in each block, have so many.
+    fn refit(classes: &[Class], distinct: f64, apart: f64, most: f64) -> Option<(f64, f64)> {
+        let drawn = Drawn {
+            rows: 1e4,
+            blocks: 1e3,
+            distinct,
+            apart,
+        };
+        Some(total(&refitted(classes, 3e5, drawn, most)?))
+    }
+
+    #[test]
+    fn a_sample_that_looks_as_expected_changes_nothing() {
+        let pair = combined(&[alike(1000.0), alike(1000.0)]);
+        let expected = distinct(&pair, 1e4);
+        assert_eq!(refit(&pair, expected, 1e4, 1e6), None);
+        assert_eq!(refit(&pair, expected - 12.0, 1e4, 1e6), None);
+    }
+
+    #[test]
+    fn columns_that_depend_on_each_other_show_in_a_sample() {
+        // As many pairs as the second has values.
+        let pair = combined(&[alike(100.0), alike(5000.0)]);
+        let seen = distinct(&alike(5000.0), 1e4);
+        let (count, rows) = refit(&pair, seen, 9990.0, 5e5).unwrap();
+        assert!((count / 5000.0 - 1.0).abs() < 0.01, "{count}");
+        assert!((rows / 3e5 - 1.0).abs() < 0.01, "{rows}");
+        // Each pair there is, once: chance would have a third of them twice.
+        let pair = combined(&[alike(600.0), alike(500.0)]);
+        let (count, _) = refit(&pair, 1e4, 1e4, 3e5).unwrap();
+        assert!((count / 3e5 - 1.0).abs() < 0.01, "{count}");
+    }
+
+    #[test]
+    fn equal_rows_that_lie_together_count_once() {
+        // Five rows of each, beside each other.
+        let pair = combined(&[alike(60_000.0), alike(60_000.0)]);
+        let (count, rows) = refit(&pair, 2000.0, 2000.0, 3e5).unwrap();
+        assert!((count / 6e4 - 1.0).abs() < 0.02, "{count}");
+        assert!((rows / 3e5 - 1.0).abs() < 0.01, "{rows}");
+        // A value of half of the rows repeats in each block, and tells nothing of the others.
+        let skewed = of_key(5000.0, &[0.5], 0.0);
+        let seen = distinct(&skewed, 1e4);
+        let apart = 1e3 * distinct(&skewed, 10.0);
+        assert!(apart < 7e3);
+        assert_eq!(refit(&skewed, seen, apart, 1e6), None);
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn read(table: u32, share: f64) -> Result<TableWrites, Failure> {
 
 /// Of the time that the tables' counters cover, the share that pg_stat_statements covers. Nothing
 /// if either is not known.
-fn share_of_period() -> Result<f64, Failure> {
+pub fn share_of_period() -> Result<f64, Failure> {
     Ok(Spi::connect(|client| {
         let schema = client
             .select(

@@ -7,6 +7,7 @@ mod tests {
     use pgrx::prelude::*;
 
     use crate::advisor::candidates::{Options, candidates};
+    use crate::advisor::progress::Progress;
     use crate::advisor::workload::{Workload, gather};
 
     const TABLES: &str = "
@@ -34,7 +35,12 @@ mod tests {
         ANALYZE items, moves, parted;";
 
     fn gathered(query: &str) -> Workload {
-        gather(Some(vec![Some(query.to_owned())]), None).expect(query)
+        gather(
+            Some(vec![Some(query.to_owned())]),
+            None,
+            &mut Progress::new(None),
+        )
+        .expect(query)
     }
 
     /// What follows USING in the DDL of the candidates, by table.

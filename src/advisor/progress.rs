@@ -7,11 +7,30 @@ use super::search::Phase;
 
 /// Time between two messages.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Less than this is not worth a word.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// Says that advice takes more time than it was given.
+fn prolonged(read: Duration, until: Duration) {
+    if read < SHORT {
+        return;
+    }
+    ereport!(
+        PgLogLevel::NOTICE,
+        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        format!(
+            "the workload alone took {:.1} s: advice takes up to {:.1} s, more than time_limit",
+            read.as_secs_f64(),
+            until.as_secs_f64()
+        )
+    );
+}
 
 impl Phase {
     /// Share of the limit after which the phase ends; what is left is for the rows.
     fn end(self) -> f64 {
         match self {
+            Self::Reading => 0.4,
             Self::Workload => 0.5,
             Self::Candidates => 0.55,
             Self::Picking => 0.65,
@@ -25,6 +44,7 @@ impl Phase {
 
     fn words(self) -> &'static str {
         match self {
+            Self::Reading => "reading the workload",
             Self::Workload => "planning the workload",
             Self::Candidates => "finding candidates",
             Self::Picking => "asking for the planner's choice",
@@ -54,19 +74,23 @@ impl Progress {
             started: now,
             told: now,
             limit,
-            phase: Phase::Workload,
-            begun: vec![(Phase::Workload, Duration::ZERO)],
+            phase: Phase::Reading,
+            begun: vec![(Phase::Reading, Duration::ZERO)],
             plans: 0,
         }
     }
 
     pub fn enter(&mut self, phase: Phase) {
         // What a workload takes to be read beyond its share is added, so that there is a search.
-        if phase == Phase::Candidates
+        if matches!(self.phase, Phase::Reading | Phase::Workload)
             && let Some(limit) = self.limit
         {
             let read = self.started.elapsed();
-            self.limit = Some(limit.max(read.mul_f64(1.0 / Phase::Workload.end())));
+            let longer = read.div_f64(self.phase.end());
+            if longer > limit {
+                prolonged(read, longer);
+                self.limit = Some(longer);
+            }
         }
         self.phase = phase;
         self.begun.push((phase, self.started.elapsed()));

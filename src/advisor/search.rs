@@ -35,6 +35,8 @@ pub struct Planned {
 /// What the search does, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// Statements are analysed.
+    Reading,
     Workload,
     Candidates,
     /// The planner's own choice for each statement.

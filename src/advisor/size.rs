@@ -57,6 +57,8 @@ pub struct Contents {
     pub method: Method,
     pub keys: Vec<StoredKey>,
     pub include: Vec<StoredKey>,
+    /// Average bytes of an index tuple, where they were seen.
+    pub tuple: Option<f64>,
     /// Rows in the index.
     pub rows: f64,
     pub table_rows: f64,
@@ -161,9 +163,10 @@ fn group(rows: f64, tuple: f64) -> (f64, f64) {
     }
 }
 
-/// The same for groups of `mean` rows on average, of sizes as chance makes them.
-fn average_group(mean: f64, tuple: f64) -> (f64, f64) {
-    if mean <= 1.0 + 1e-6 || mean > MANY {
+/// The same for a group of those, of sizes as chance makes them unless they are exact.
+fn average_group(of: &Group, tuple: f64) -> (f64, f64) {
+    let mean = of.rows;
+    if of.exact || mean <= 1.0 + 1e-6 || mean > MANY {
         return group(mean.round().max(1.0), tuple);
     }
     // A Poisson distribution without its zero, with this mean.
@@ -191,7 +194,7 @@ fn btree(contents: &Contents) -> SizeEstimate {
         .chain(&contents.include)
         .copied()
         .collect();
-    let tuple = average_tuple(&stored);
+    let tuple = contents.tuple.unwrap_or_else(|| average_tuple(&stored));
     let rows = contents.rows.max(0.0).round();
     let several = contents.groups.iter().any(|group| group.rows > 1.0);
     let merged = contents.deduplicates && contents.include.is_empty() && several;
@@ -200,7 +203,7 @@ fn btree(contents: &Contents) -> SizeEstimate {
             .groups
             .iter()
             .fold((0.0, 0.0), |(tuples, bytes), group| {
-                let (t, b) = average_group(group.rows, tuple);
+                let (t, b) = average_group(group, tuple);
                 (tuples + group.count * t, bytes + group.count * b)
             })
     } else {
@@ -304,12 +307,14 @@ mod unit {
             method: Method::Btree,
             keys,
             include: vec![],
+            tuple: None,
             rows,
             table_rows: rows,
             table_pages: rows / 100.0,
             groups: vec![Group {
                 count: distinct.max(1.0),
                 rows: (rows / distinct.max(1.0)).max(1.0),
+                exact: false,
             }],
             deduplicates: true,
             fill_factor: 90.0,
@@ -389,10 +394,12 @@ mod unit {
             Group {
                 count: 1.0,
                 rows: 9e5,
+                exact: true,
             },
             Group {
                 count: 1e5,
                 rows: 1.0,
+                exact: true,
             },
         ];
         let sparse = estimate(&sparse).pages;

@@ -3,43 +3,92 @@
 use pgrx::pg_sys;
 
 use super::facts::{ColumnFacts, TableFacts};
-use super::groups::{self, Class, Group};
+use super::groups::{self, Class, Drawn, Group};
 use super::index::{IndexDefinition, IndexKey, Method};
+use super::layout::Layout;
+use super::sample::Seen;
 use super::size::{self, Contents, SizeEstimate, StoredKey};
 use super::writes::columns_of;
 
-/// Types without the support function that lets a B-tree merge equal keys.
-const NOT_MERGED: [pg_sys::BuiltinOid; 5] = [
-    pg_sys::BuiltinOid::NUMERICOID,
-    pg_sys::BuiltinOid::FLOAT4OID,
-    pg_sys::BuiltinOid::FLOAT8OID,
-    pg_sys::BuiltinOid::JSONBOID,
-    pg_sys::BuiltinOid::INTERVALOID,
-];
+/// Blocks with rows of a part, from which on their share in a sample is worth something.
+const TELLING_BLOCKS: usize = 30;
+/// Rows of a sample from which on their width, or how often they repeat, is.
+const TELLING_ROWS: f64 = 50.0;
+/// Standard errors by which a sample may differ from what the statistics say.
+const ERRORS: f64 = 2.0;
 
-/// How large the index will be, when `share` of the table's rows satisfy its predicate.
-pub fn estimate(definition: &IndexDefinition, table: &TableFacts, share: f64) -> SizeEstimate {
-    let rows = table.rows * share;
+/// Whether a sample says more of the index than the statistics do.
+pub fn gains_by_sample(definition: &IndexDefinition, table: &TableFacts) -> bool {
+    let plain = |key: &IndexKey| {
+        let column = key.column_name().and_then(|name| table.column(name));
+        column.is_some_and(|column| column.distinct.is_some() && stored(column).fixed)
+    };
+    let alone = definition.keys.len() + definition.include.len() == 1;
+    !alone || definition.predicate.is_some() || !definition.keys.iter().all(plain)
+}
+
+/// Share of the table's rows in the index: as the planner estimates it, unless a sample refutes
+/// that.
+pub fn share(planned: f64, seen: Option<&Seen>) -> f64 {
+    match seen {
+        Some(seen)
+            if seen.groups.is_some()
+                || seen.blocks >= TELLING_BLOCKS
+                    && (seen.share() - planned).abs() > ERRORS * seen.error =>
+        {
+            seen.share()
+        }
+        _ => planned,
+    }
+}
+
+/// How large the index will be, when `share` of the table's rows are in it.
+pub fn estimate(
+    definition: &IndexDefinition,
+    table: &TableFacts,
+    share: f64,
+    seen: Option<&Seen>,
+) -> SizeEstimate {
+    let rows = match seen {
+        Some(seen) if seen.groups.is_some() => seen.rows,
+        _ => table.rows * share,
+    };
     let keys: Vec<Key> = definition
         .keys
         .iter()
         .map(|key| key_of(key, table))
         .collect();
-    let option = |name: &str, default: f64| {
-        definition
-            .options
-            .iter()
-            .find(|(option, _)| option == name)
-            .and_then(|(_, value)| value.parse().ok())
-            .unwrap_or(default)
+    let given = |name: &str| {
+        let options = definition.options.iter();
+        let value = options.filter(|(option, _)| option == name).next_back();
+        value.map(|(_, value)| value.as_str())
     };
+    let option = |name: &str, default: f64| {
+        let value = given(name).and_then(|value| value.parse().ok());
+        value.unwrap_or(default)
+    };
+    // As a boolean is written, in full or cut short.
+    let kept_apart = matches!(
+        given("deduplicate_items")
+            .map(str::to_ascii_lowercase)
+            .as_deref(),
+        Some("off" | "of" | "false" | "f" | "no" | "n" | "0")
+    );
     size::estimate(&Contents {
         method: definition.method,
         rows,
         table_rows: table.rows,
         table_pages: table.pages,
-        groups: groups_of(definition, &keys, table, share),
-        deduplicates: definition.method == Method::Btree && keys.iter().all(|key| key.merged),
+        groups: groups_of(definition, &keys, table, share, seen),
+        deduplicates: definition.method == Method::Btree
+            && !kept_apart
+            && match seen {
+                Some(seen) if seen.rows > 0.0 => seen.merged,
+                _ => keys.iter().all(|key| key.merged),
+            },
+        tuple: seen
+            .filter(|seen| seen.rows >= TELLING_ROWS || seen.groups.is_some() && seen.rows > 0.0)
+            .map(|seen| seen.tuple),
         keys: keys.iter().map(|key| key.stored).collect(),
         include: definition
             .include
@@ -58,18 +107,54 @@ struct Key {
     /// The most that one column in it has.
     distinct: f64,
     merged: bool,
+    /// Not an expression.
+    is_column: bool,
 }
 
-/// Of keys that statistics or a unique index know together, what they say; of others, that they
-/// are independent.
+/// How the rows of the index share its keys: as the statistics say, unless a sample refutes that.
 fn groups_of(
     definition: &IndexDefinition,
     keys: &[Key],
     table: &TableFacts,
     share: f64,
+    seen: Option<&Seen>,
 ) -> Vec<Group> {
+    if let Some(groups) = seen.and_then(|seen| seen.groups.clone()) {
+        return groups;
+    }
+    let rows = table.rows * share;
+    let classes = classes_of(definition, keys, table);
+    // A single column without a predicate is what ANALYZE has counted, in more blocks.
+    let counted = keys.len() == 1 && definition.predicate.is_none() && keys[0].is_column;
+    if let Some(seen) = seen.filter(|seen| seen.rows >= TELLING_ROWS && !counted) {
+        let most = match keys {
+            [_] => rows,
+            several => several.iter().map(|key| key.distinct).product(),
+        };
+        if let Some(groups) = groups::refitted(&classes, rows, drawn(seen), most) {
+            return groups;
+        }
+    }
+    match keys {
+        [_] => groups::of_known(&classes, table.rows, share),
+        _ => groups::by_chance(&classes, rows),
+    }
+}
+
+fn drawn(seen: &Seen) -> Drawn {
+    Drawn {
+        rows: seen.rows,
+        blocks: seen.blocks as f64,
+        distinct: seen.distinct,
+        apart: seen.apart,
+    }
+}
+
+/// Of keys that statistics or a unique index know together, what they say; of others, that they
+/// are independent.
+fn classes_of(definition: &IndexDefinition, keys: &[Key], table: &TableFacts) -> Vec<Class> {
     if let [only] = keys {
-        return groups::of_known(&only.classes, table.rows, share);
+        return only.classes.clone();
     }
     let mut apart: Vec<usize> = (0..keys.len()).collect();
     let mut parts: Vec<Vec<Class>> = Vec::new();
@@ -95,12 +180,12 @@ fn groups_of(
         parts.push(keys[place].classes.clone());
         least = least.max(keys[place].distinct);
     }
-    let mut all = groups::combined(&parts);
+    let all = groups::combined(&parts);
     // One of them may have nearly all the combinations already.
     if groups::distinct(&all, table.rows) < least {
-        all = groups::adjusted(&all, table.rows, least);
+        return groups::adjusted(&all, table.rows, least);
     }
-    groups::by_chance(&all, table.rows * share)
+    all
 }
 
 fn key_of(key: &IndexKey, table: &TableFacts) -> Key {
@@ -109,7 +194,8 @@ fn key_of(key: &IndexKey, table: &TableFacts) -> Key {
             stored: stored(column),
             classes: classes(column, table.rows),
             distinct: distinct(column, table.rows),
-            merged: merged(column.type_oid),
+            merged: Layout::of(column.type_oid).merged,
+            is_column: true,
         };
     }
     // Of an expression, no more is known than of the columns in it.
@@ -132,7 +218,10 @@ fn key_of(key: &IndexKey, table: &TableFacts) -> Key {
         }),
         distinct: groups::distinct(&all, table.rows),
         classes: all,
-        merged: columns.iter().all(|column| merged(column.type_oid)),
+        merged: columns
+            .iter()
+            .all(|column| Layout::of(column.type_oid).merged),
+        is_column: false,
     }
 }
 
@@ -146,32 +235,16 @@ fn classes(column: &ColumnFacts, rows: f64) -> Vec<Class> {
 }
 
 fn stored(column: &ColumnFacts) -> StoredKey {
-    let mut length = 0;
-    let mut by_value = false;
-    let mut alignment = 0;
-    // SAFETY: catalog look-ups by value, into variables of this frame.
-    unsafe {
-        pg_sys::get_typlenbyvalalign(
-            column.type_oid.into(),
-            &mut length,
-            &mut by_value,
-            &mut alignment,
-        );
-    }
-    let (width, spread) = if length > 0 {
-        (f64::from(length), 0.0)
+    let layout = Layout::of(column.type_oid);
+    let (width, spread) = if layout.is_fixed() {
+        (f64::from(layout.length), 0.0)
     } else {
         widths(column)
     };
     StoredKey {
         width,
-        fixed: length > 0,
-        alignment: match alignment as u8 {
-            b'c' => 1.0,
-            b's' => 2.0,
-            b'd' => 8.0,
-            _ => 4.0,
-        },
+        fixed: layout.is_fixed(),
+        alignment: f64::from(layout.alignment),
         null_fraction: column.null_fraction,
         spread,
     }
@@ -235,17 +308,6 @@ fn numeric_digits(value: &str) -> usize {
         (Some(first), Some(last)) => last - first + 1,
         _ => 0,
     }
-}
-
-fn merged(type_oid: u32) -> bool {
-    let denied = NOT_MERGED
-        .iter()
-        .any(|builtin| builtin.value().to_u32() == type_oid);
-    // SAFETY: a catalog look-up by value.
-    let is_array = unsafe { pg_sys::get_element_type(type_oid.into()) } != pg_sys::InvalidOid;
-    // SAFETY: as above.
-    let kind = unsafe { pg_sys::get_typtype(type_oid.into()) } as u8;
-    !denied && !is_array && (kind == b'b' || kind == b'e' || kind == b'd')
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use self::observed::Observed;
 use super::analysis::scope::{Scope, Standing, relation_name};
 use super::analysis::{self, Analysed};
 use super::facts::{self, TableFacts};
+use super::progress::Progress;
 use super::statement::{Source, Statement};
 use crate::error::Failure;
 use crate::security;
@@ -24,6 +25,9 @@ const STATEMENTS: usize = 1_000;
 
 /// Statements of pg_stat_statements that took a smaller share of all time are left out.
 const SMALLEST_SHARE: f64 = 0.000_01;
+
+/// Number of what no statement asks but the statistics of tables tell of.
+pub const COUNTED: usize = 0;
 
 /// What was made of a workload: the statements that count, and one entry for every statement.
 #[derive(Debug, Default)]
@@ -65,6 +69,7 @@ struct Given {
 pub fn gather(
     texts: Option<Vec<Option<String>>>,
     relations: Option<&[pg_sys::Oid]>,
+    progress: &mut Progress,
 ) -> Result<Workload, Failure> {
     let scope = check_relations(relations)?;
     let (given, source) = match texts {
@@ -84,8 +89,11 @@ pub fn gather(
         workload: Workload::default(),
     };
     for (place, given) in given.into_iter().enumerate() {
-        pgrx::check_for_interrupts!();
+        progress.tick();
         gathering.add(place + 1, given)?;
+    }
+    if source == Source::Statistics {
+        gathering.add_deletions(progress)?;
     }
     Ok(gathering.workload)
 }
@@ -245,6 +253,32 @@ impl Gathering {
         let mut statement = self.statement(number, &given, share, None, analysed)?;
         statement.source = Source::ForeignKey;
         self.workload.statements.push(statement);
+        Ok(())
+    }
+
+    /// What deletions made PostgreSQL ask that no statement of the workload accounts for: those of
+    /// statements that are forgotten or left out, and of what cascades.
+    fn add_deletions(&mut self, progress: &mut Progress) -> Result<(), Failure> {
+        for (relation, rows) in security::with_safe_path(references::deletions)? {
+            progress.tick();
+            let checks = security::with_safe_path(|| references::checks_of_deletion(relation))?;
+            for check in checks {
+                let known: f64 = self
+                    .workload
+                    .statements
+                    .iter()
+                    .filter(|s| s.source == Source::ForeignKey && s.text == check)
+                    .map(|s| s.calls)
+                    .sum();
+                let given = Given {
+                    calls: rows - known,
+                    ..Given::default()
+                };
+                if given.calls >= 1.0 {
+                    self.add_check(&check, COUNTED, &given, 0.0)?;
+                }
+            }
+        }
         Ok(())
     }
 

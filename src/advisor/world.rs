@@ -8,6 +8,7 @@ use super::facts::TableFacts;
 use super::index::{IndexDefinition, IndexKey, Method};
 use super::progress::Progress;
 use super::relevance::concerns;
+use super::sample::Samples;
 use super::search::{Costs, Id, Phase, Planned};
 use super::size::SizeEstimate;
 use super::sizing;
@@ -39,6 +40,7 @@ pub struct World<'a, W> {
     entries: Vec<Entry>,
     known: HashMap<IndexDefinition, Option<Id>>,
     shares: HashMap<(u32, String), f64>,
+    samples: Samples,
     progress: Progress,
 }
 
@@ -59,6 +61,7 @@ impl<'a, W: WhatIf> World<'a, W> {
         max_columns: usize,
         mut progress: Progress,
     ) -> Self {
+        progress.enter(Phase::Workload);
         let mut counted = Vec::with_capacity(statements.len());
         let mut today = Vec::with_capacity(statements.len());
         let all = statements.len();
@@ -87,6 +90,7 @@ impl<'a, W: WhatIf> World<'a, W> {
             entries: Vec::new(),
             known: HashMap::new(),
             shares: HashMap::new(),
+            samples: Samples::default(),
             progress,
         }
     }
@@ -170,8 +174,10 @@ impl<'a, W: WhatIf> World<'a, W> {
         {
             return None;
         }
-        let share = self.share(definition).ok()?;
-        let size = sizing::estimate(definition, table, share);
+        let planned = self.share(definition).ok()?;
+        let seen = self.samples.seen(definition, table);
+        let share = sizing::share(planned, seen.as_ref());
+        let size = sizing::estimate(definition, table, share, seen.as_ref());
         if !definition.include.is_empty() && size.pages as f64 > MOST_CARRIED * table.pages * share
         {
             return None;

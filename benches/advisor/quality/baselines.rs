@@ -7,8 +7,8 @@ const WIDTH: usize = 3;
 /// Share of the workload's cost that a step must save.
 const LEAST_STEP: f64 = 1e-4;
 
-/// Extend (Schlosser, Kossmann, Boissier 2019): adds an index on one column, or one column to an
-/// index that is chosen, whatever saves most for each byte. `width` 1 leaves the choice of single
+/// Extend (Schlosser, Kossmann, Boissier 2019): adds an index on one column, or one column of the
+/// workload to an index that is chosen, whatever saves most for each byte. `width` 1 leaves the choice of single
 /// columns.
 pub fn extend(planner: &mut Planner, budget: i64, width: usize) -> Config {
     let singles = planner.singles();
@@ -26,7 +26,7 @@ pub fn extend(planner: &mut Planner, budget: i64, width: usize) -> Config {
             if planner.indexes[id].columns.len() == width {
                 continue;
             }
-            for wider in planner.extensions(id) {
+            for wider in planner.extensions(id, false) {
                 let mut step = config.clone();
                 step.remove(&id);
                 if step.insert(wider) {
@@ -60,7 +60,7 @@ pub fn db2advis(planner: &mut Planner, budget: i64) -> Config {
     let mut candidates = singles.clone();
     let mut narrow = singles;
     for _ in 1..WIDTH - 1 {
-        let wider = narrow.iter().flat_map(|id| planner.extensions(*id));
+        let wider = narrow.iter().flat_map(|id| planner.extensions(*id, true));
         narrow = wider.collect();
         candidates.extend(&narrow);
     }

@@ -92,20 +92,20 @@ impl<'a> Planner<'a> {
             .collect()
     }
 
-    /// The index with one more of the columns that a query names together with it.
-    pub fn extensions(&mut self, index: Id) -> Vec<Id> {
+    /// The index with one more of the columns that any query names, or one that names all of its
+    /// columns, too.
+    pub fn extensions(&mut self, index: Id, together: bool) -> Vec<Id> {
         let (table, columns) = (
             self.indexes[index].table.clone(),
             self.indexes[index].columns.clone(),
         );
         let mut wider = BTreeSet::new();
         for named in self.named.iter().filter_map(|named| named.get(&table)) {
-            if columns.iter().all(|column| named.contains(column)) {
-                let more = named.iter().filter(|column| !columns.contains(column));
-                wider.extend(
-                    more.map(|column| [&columns[..], std::slice::from_ref(column)].concat()),
-                );
+            if together && !columns.iter().all(|column| named.contains(column)) {
+                continue;
             }
+            let more = named.iter().filter(|column| !columns.contains(column));
+            wider.extend(more.map(|column| [&columns[..], std::slice::from_ref(column)].concat()));
         }
         wider
             .into_iter()
@@ -113,12 +113,12 @@ impl<'a> Planner<'a> {
             .collect()
     }
 
-    /// Indexes that a plan of the query could use: it names their first column.
+    /// Indexes that a plan of the query could use: it names one of their columns.
     pub fn relevant(&self, query: usize, config: &Config) -> Config {
         let could = |id: &&Id| {
             let index = &self.indexes[**id];
             let named = self.named[query].get(&index.table);
-            named.is_some_and(|named| named.contains(&index.columns[0]))
+            named.is_some_and(|named| index.columns.iter().any(|column| named.contains(column)))
         };
         config.iter().filter(could).copied().collect()
     }

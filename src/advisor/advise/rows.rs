@@ -10,6 +10,7 @@ use crate::advisor::index::{IndexDefinition, Method};
 use crate::advisor::recipe::{self, Names};
 use crate::advisor::search::{Costs, Id};
 use crate::advisor::whatif::PlanCost;
+use crate::advisor::workload::COUNTED;
 use crate::error::Failure;
 use crate::sql::qualified;
 
@@ -258,6 +259,13 @@ fn shown(text: &str) -> String {
 
 fn used_by(numbers: &[usize]) -> String {
     const NAMED: usize = 8;
+    let (counted, numbers): (Vec<usize>, Vec<usize>) = numbers
+        .iter()
+        .copied()
+        .partition(|number| *number == COUNTED);
+    if numbers.is_empty() && !counted.is_empty() {
+        return "for foreign keys, as rows that they refer to were deleted".into();
+    }
     let list = numbers
         .iter()
         .take(NAMED)

@@ -17,12 +17,50 @@ const CARRIED_BYTES: f64 = 96.0;
 /// Equalities whose orders are tried out.
 const TRIED: usize = 4;
 
-/// Keys in their order, and how they came about.
+/// Keys in their order, each with how it came about.
 #[derive(Clone, Default)]
 struct Plan {
-    keys: Vec<IndexKey>,
-    why: Vec<String>,
+    keys: Vec<(IndexKey, Why)>,
     selectivity: f64,
+}
+
+/// Why a key is there.
+#[derive(Clone, PartialEq)]
+enum Why {
+    /// In these words.
+    Condition(String),
+    /// By this name.
+    Order(String),
+    Group(String),
+    /// An index must have one.
+    Any,
+}
+
+impl Plan {
+    fn keys(&self) -> impl Iterator<Item = &IndexKey> {
+        self.keys.iter().map(|(key, _)| key)
+    }
+
+    fn why(&self) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        let mut last = &Why::Any;
+        for (_, why) in &self.keys {
+            let (start, name) = match why {
+                Why::Condition(words) => ("", words),
+                Why::Order(name) => ("order by ", name),
+                Why::Group(name) => ("groups of ", name),
+                Why::Any => continue,
+            };
+            let goes_on =
+                !start.is_empty() && std::mem::discriminant(last) == std::mem::discriminant(why);
+            match parts.last_mut() {
+                Some(part) if goes_on => part.push_str(&format!(", {name}")),
+                _ => parts.push(format!("{start}{name}")),
+            }
+            last = why;
+        }
+        parts.join(", then ")
+    }
 }
 
 pub fn add(
@@ -47,8 +85,7 @@ pub fn add(
             .collect();
         if rest.is_empty() {
             rest.extend(part.fallback.clone().map(|key| Plan {
-                keys: vec![key],
-                why: Vec::new(),
+                keys: vec![(key, Why::Any)],
                 selectivity: 1.0,
             }));
         }
@@ -65,8 +102,7 @@ fn plans(conditions: &[&Condition], used: &TableUse, options: &Options) -> Vec<P
         let equalities: Vec<&Condition> =
             equalities.into_iter().take(options.max_columns).collect();
         let start = Plan {
-            keys: equalities.iter().filter_map(|c| key_of(c)).collect(),
-            why: reasons(&equalities),
+            keys: keys_of(&equalities),
             selectivity: equalities.iter().map(|c| c.selectivity).product(),
         };
         if let Some(sorted) = sorted(&equalities, used) {
@@ -87,7 +123,7 @@ fn plans(conditions: &[&Condition], used: &TableUse, options: &Options) -> Vec<P
 
 fn push(plans: &mut Vec<Plan>, mut plan: Plan, options: &Options) {
     plan.keys.truncate(options.max_columns);
-    let known = plans.iter().any(|other| other.keys == plan.keys);
+    let known = plans.iter().any(|other| other.keys().eq(plan.keys()));
     if !plan.keys.is_empty() && !known {
         plans.push(plan);
     }
@@ -191,17 +227,11 @@ fn ranges<'a>(conditions: &'a [&Condition]) -> impl Iterator<Item = &'a Conditio
 
 fn extended(start: &Plan, range: &Condition) -> Plan {
     let mut plan = start.clone();
-    let Some(key) = key_of(range) else {
-        return plan;
-    };
-    if !plan
-        .keys
-        .iter()
-        .any(|other| other.expression == key.expression)
-    {
-        plan.keys.push(key);
-        plan.why.extend(reasons(&[range]));
-        plan.selectivity *= range.selectivity;
+    for (key, why) in keys_of(&[range]) {
+        if plan.keys().all(|other| other.expression != key.expression) {
+            plan.keys.push((key, why));
+            plan.selectivity *= range.selectivity;
+        }
     }
     plan
 }
@@ -231,63 +261,51 @@ fn sorted(equalities: &[&Condition], used: &TableUse) -> Option<Plan> {
         let mut key = sort.key.in_index();
         key.descending = sort.descending && !backwards;
         key.nulls_first = Some(sort.nulls_first && !backwards);
-        key
+        (key, Why::Order(words(&sort.key).to_owned()))
     });
-    let names: Vec<&str> = order.iter().map(|sort| words(&sort.key)).collect();
-    let mut why = reasons(&fixed);
-    why.push(format!("order by {}", names.join(", ")));
     Some(Plan {
-        keys: fixed.iter().filter_map(|c| key_of(c)).chain(keys).collect(),
-        why,
+        keys: keys_of(&fixed).into_iter().chain(keys).collect(),
         selectivity: fixed.iter().map(|c| c.selectivity).product(),
     })
 }
 
 fn grouped(start: &Plan, used: &TableUse) -> Plan {
     let mut plan = start.clone();
-    let mut names = Vec::new();
     for key in &used.groups {
         let index_key = key.in_index();
-        if !plan.keys.contains(&index_key) {
-            plan.keys.push(index_key);
-            names.push(words(key));
+        if plan.keys().all(|other| *other != index_key) {
+            plan.keys
+                .push((index_key, Why::Group(words(key).to_owned())));
         }
-    }
-    if !names.is_empty() {
-        plan.why.push(format!("groups of {}", names.join(", ")));
     }
     plan
 }
 
-fn reasons(conditions: &[&Condition]) -> Vec<String> {
+fn keys_of(conditions: &[&Condition]) -> Vec<(IndexKey, Why)> {
     conditions
         .iter()
-        .filter_map(|condition| {
-            let name = words(condition.key.as_ref()?);
-            Some(match (&condition.test, joins(condition)) {
-                (Test::Equal | Test::AnyOf | Test::IsNull, true) => format!("join on {name}"),
-                (Test::Equal, false) => format!("equality on {name}"),
-                (Test::IsNull, false) => format!("{name} null"),
-                (Test::AnyOf, false) => format!("list of values of {name}"),
-                (Test::Prefix { .. }, _) => format!("prefix of {name}"),
-                _ => format!("range of {name}"),
-            })
-        })
+        .filter_map(|condition| Some((key_of(condition)?, Why::Condition(reason(condition)?))))
         .collect()
+}
+
+fn reason(condition: &Condition) -> Option<String> {
+    let name = words(condition.key.as_ref()?);
+    Some(match (&condition.test, joins(condition)) {
+        (Test::Equal | Test::AnyOf | Test::IsNull, true) => format!("join on {name}"),
+        (Test::Equal, false) => format!("equality on {name}"),
+        (Test::IsNull, false) => format!("{name} null"),
+        (Test::AnyOf, false) => format!("list of values of {name}"),
+        (Test::Prefix { .. }, _) => format!("prefix of {name}"),
+        _ => format!("range of {name}"),
+    })
 }
 
 /// The plan without the keys that are the same in every row of the part.
 fn without(plan: &Plan, part: &Part) -> Plan {
-    let keys = plan
-        .keys
-        .iter()
-        .filter(|key| !part.fixed.contains(&key.expression))
-        .cloned()
-        .collect();
-    Plan {
-        keys,
-        ..plan.clone()
-    }
+    let mut plan = plan.clone();
+    plan.keys
+        .retain(|(key, _)| !part.fixed.contains(&key.expression));
+    plan
 }
 
 fn emit(
@@ -298,7 +316,7 @@ fn emit(
     options: &Options,
     found: &mut Found,
 ) {
-    let mut why = plan.why.join(", then ");
+    let mut why = plan.why();
     if let Some(part) = part {
         if !why.is_empty() {
             why.push_str("; ");
@@ -307,7 +325,7 @@ fn emit(
     }
     let definition = IndexDefinition {
         predicate: part.map(|part| part.predicate.clone()),
-        ..IndexDefinition::btree(table.relation.clone(), plan.keys.clone())
+        ..IndexDefinition::btree(table.relation.clone(), plan.keys().cloned().collect())
     };
     let selectivity = plan.selectivity * part.map_or(1.0, |part| part.selectivity);
     let reason = |text: String| Reason {

@@ -256,6 +256,52 @@ fn prefixes_need_their_operator_class_unless_bytes_are_compared() {
 }
 
 #[test]
+fn the_reason_names_the_keys_that_are_there() {
+    let of_order = |conditions: Vec<Condition>, order: &[&str]| {
+        let order = order.iter().map(|name| sort(name, false, false)).collect();
+        let used = TableUse {
+            conditions,
+            order,
+            limited: true,
+            whole_row: true,
+            ..TableUse::default()
+        };
+        of(used, items())
+    };
+    let reason = |found: &[Candidate], wanted: &str| {
+        let place = ddl(found).iter().position(|body| body == wanted);
+        found[place.expect(wanted)].reason.text.clone()
+    };
+    let equalities: Vec<Condition> = ["product", "tenant", "status"]
+        .iter()
+        .map(|name| condition(name, Test::Equal, 0.01))
+        .collect();
+    // Three keys are the most: the order is not in it, or a part of it is.
+    let found = of_order(equalities.clone(), &["moved_at"]);
+    assert_eq!(
+        reason(&found, "btree (product, tenant, status)"),
+        "equality on product, then equality on tenant, then equality on status"
+    );
+    let found = of_order(equalities[..1].to_vec(), &["moved_at", "level", "quantity"]);
+    assert_eq!(
+        reason(&found, "btree (product, moved_at, level)"),
+        "equality on product, then order by moved_at, level"
+    );
+    // What the predicate fixes is no key.
+    let found = of_order(
+        vec![
+            constant("status", Test::Equal, 0.01, "status = 'open'"),
+            condition("tenant", Test::Equal, 0.02),
+        ],
+        &["moved_at"],
+    );
+    assert_eq!(
+        reason(&found, "btree (tenant, moved_at) WHERE status = 'open'"),
+        "equality on tenant, then order by moved_at; only rows where status = 'open'"
+    );
+}
+
+#[test]
 fn trigrams_are_advised_by_rule_where_they_leave_few_rows() {
     let used = |selectivity| TableUse {
         alternatives: vec![vec![

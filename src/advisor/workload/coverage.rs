@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 
 use super::gather;
+use crate::advisor::progress::Progress;
 use crate::error::OrRaise;
 
 // pgrx reads the columns off the signature, so that no alias can stand for them.
@@ -24,7 +25,9 @@ fn workload_coverage(
     ),
 > {
     let relations: Option<Vec<_>> = relations.map(|oids| oids.into_iter().flatten().collect());
-    let coverage = gather(workload, relations.as_deref()).or_raise().coverage;
+    let coverage = gather(workload, relations.as_deref(), &mut Progress::new(None))
+        .or_raise()
+        .coverage;
     let total: f64 = coverage.iter().map(|entry| entry.weight).sum();
     TableIterator::new(coverage.into_iter().map(move |entry| {
         let percent = if total > 0.0 {

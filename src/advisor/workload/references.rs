@@ -1,9 +1,11 @@
 //! What deleting a row, or changing its key, makes PostgreSQL ask of the tables that refer to it.
 //! No plan shows it, so it counts as statements of its own.
 
+use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::advisor::analysis::shape::{Command, QueryShape};
+use crate::advisor::period;
 use crate::error::Failure;
 
 /// The statements by which PostgreSQL checks foreign keys when the given one runs.
@@ -16,16 +18,47 @@ pub fn checks(shape: &QueryShape) -> Result<Vec<String>, Failure> {
         Command::Update => Some(written.columns.clone()),
         _ => return Ok(Vec::new()),
     };
-    let relation = pgrx::pg_sys::Oid::from(written.relation);
+    asked(written.relation.into(), columns, true)
+}
+
+/// What one deletion from the table makes PostgreSQL ask; of what it cascades to, nothing.
+pub fn checks_of_deletion(relation: pg_sys::Oid) -> Result<Vec<String>, Failure> {
+    asked(relation, None, false)
+}
+
+fn asked(
+    relation: pg_sys::Oid,
+    columns: Option<Vec<String>>,
+    cascades: bool,
+) -> Result<Vec<String>, Failure> {
     Ok(Spi::connect(|client| {
         let mut texts = Vec::new();
         for row in client.select(
             include_str!("../../../sql/advisor/foreign_keys.sql"),
             None,
-            &[relation.into(), columns.into()],
+            &[relation.into(), columns.into(), cascades.into()],
         )? {
             texts.extend(row.get::<String>(1)?);
         }
         Ok::<_, pgrx::spi::Error>(texts)
+    })?)
+}
+
+/// Tables that foreign keys refer to, with the rows deleted from them in the period of a recorded
+/// workload: by any statement, and by what cascades.
+pub fn deletions() -> Result<Vec<(pg_sys::Oid, f64)>, Failure> {
+    let share = period::share_of_period()?;
+    Ok(Spi::connect(|client| {
+        let mut deletions = Vec::new();
+        for row in client.select(
+            include_str!("../../../sql/advisor/deletions.sql"),
+            None,
+            &[],
+        )? {
+            if let (Some(relation), Some(rows)) = (row.get(1)?, row.get::<f64>(2)?) {
+                deletions.push((relation, share * rows));
+            }
+        }
+        Ok::<_, pgrx::spi::Error>(deletions)
     })?)
 }
