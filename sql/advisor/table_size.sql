@@ -1,10 +1,10 @@
 -- Rows and pages as the planner estimates them: the density of the last ANALYZE times the present
--- size. Of a partitioned table: all of its partitions.
-SELECT n.nspname::text, c.relname::text, c.relkind::text, l.pages::float8, l.tuples::float8
+-- size. Of a partitioned table: all of its partitions, with how many of them there are.
+SELECT n.nspname::text, c.relname::text, c.relkind::text, l.pages::float8, l.tuples::float8, l.parts
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
-    SELECT pg_catalog.sum(p.pages) AS pages,
+    SELECT pg_catalog.sum(p.pages) AS pages, pg_catalog.count(*) AS parts,
            pg_catalog.sum(CASE WHEN f.reltuples > 0 AND f.relpages > 0
                                THEN f.reltuples / f.relpages * p.pages
                                WHEN f.reltuples >= 0 AND f.relpages > 0 THEN 0

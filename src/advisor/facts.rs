@@ -20,6 +20,8 @@ pub struct TableFacts {
     /// Estimated as the planner does; of a partitioned table, all of its partitions together.
     pub rows: f64,
     pub pages: f64,
+    /// Tables in which the rows are: one, or every partition.
+    pub parts: u64,
     pub columns: Vec<ColumnFacts>,
     /// Columns whose combinations are known, the most columns first, and how many there are.
     pub together: Vec<(BTreeSet<String>, f64)>,
@@ -89,6 +91,7 @@ impl TableFacts {
             kind: TableKind::Table,
             rows: 1_000_000.0,
             pages: 20_000.0,
+            parts: 1,
             columns,
             together: Vec::new(),
             indexes: Vec::new(),
@@ -100,7 +103,7 @@ impl TableFacts {
 /// Reads what is known of a table.
 pub fn load(relation: u32, scope: &Scope) -> Result<TableFacts, Failure> {
     let oid = Oid::from(relation);
-    let (schema, name, kind, pages, rows) = Spi::connect(|client| {
+    let (schema, name, kind, pages, rows, parts) = Spi::connect(|client| {
         let found = client
             .select(
                 include_str!("../../sql/advisor/table_size.sql"),
@@ -114,6 +117,7 @@ pub fn load(relation: u32, scope: &Scope) -> Result<TableFacts, Failure> {
             found.get::<String>(3)?.unwrap_or_default(),
             found.get::<f64>(4)?.unwrap_or_default(),
             found.get::<f64>(5)?.unwrap_or_default(),
+            found.get::<i64>(6)?.unwrap_or_default(),
         ))
     })?;
     let relation = Relation {
@@ -137,6 +141,7 @@ pub fn load(relation: u32, scope: &Scope) -> Result<TableFacts, Failure> {
         },
         rows,
         pages,
+        parts: u64::try_from(parts).unwrap_or_default(),
         columns: columns(oid, rows)?,
         together,
         indexes,

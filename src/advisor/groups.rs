@@ -177,20 +177,26 @@ const ERRORS: f64 = 2.0;
 /// equal rows lie together.
 const TOGETHER: f64 = 1.03;
 
-/// The groups of `rows` rows, with as many combinations as make a sample look as it does; `most` at
-/// most. `None` if it looks as it should with the classes as they are.
+/// The groups of `rows` rows, with as many combinations as make a sample look as it does, within
+/// `limits`. `None` if it looks as it should with the classes as they are.
 ///
 /// Equal rows that lie together are one draw, so that a block full of them does not pass for a table
 /// full of them. Of the draws, the number of combinations is fitted to how many of them are new, as
 /// estimators of the number of species do; the shares that the statistics know take the place of the
 /// assumption that all are equally frequent, with which those go wrong on skewed columns (Haas,
 /// Naughton, Seshadri, Stokes 1995).
-pub fn refitted(classes: &[Class], rows: f64, drawn: Drawn, most: f64) -> Option<Vec<Group>> {
+pub fn refitted(
+    classes: &[Class],
+    rows: f64,
+    drawn: Drawn,
+    (least, most): (f64, f64),
+) -> Option<Vec<Group>> {
     let blocks = drawn.blocks.max(1.0);
-    let by_chance_apart = blocks * distinct(classes, drawn.rows / blocks);
-    // Each draw stands for so many rows.
-    let each = (by_chance_apart / drawn.apart.max(1.0)).max(1.0);
-    let together = each > TOGETHER;
+    let of_block = drawn.apart / blocks;
+    let by_chance = distinct(classes, drawn.rows / blocks);
+    // Each draw stands for so many rows; a block begins and ends within such a run.
+    let each = ((by_chance - 1.0) / (of_block - 1.0).max(1e-9)).clamp(1.0, drawn.rows.max(1.0));
+    let together = by_chance > TOGETHER * of_block;
     let each = if together { each } else { 1.0 };
     let expected = drawn.rows - distinct(classes, drawn.rows);
     let repeats = drawn.rows - drawn.distinct;
@@ -198,11 +204,18 @@ pub fn refitted(classes: &[Class], rows: f64, drawn: Drawn, most: f64) -> Option
         return None;
     }
     let draws = rows / each;
-    let mut fitted = adjusted(classes, drawn.rows / each, drawn.distinct);
-    if distinct(&fitted, draws) > most {
-        fitted = adjusted(&fitted, draws, most);
+    let sampled = drawn.rows / each;
+    let new = if together {
+        sampled * drawn.distinct / drawn.apart.max(1.0)
+    } else {
+        drawn.distinct
+    };
+    let mut fitted = adjusted(classes, sampled, new);
+    let found = distinct(&fitted, draws);
+    if found < least || found > most {
+        fitted = adjusted(&fitted, draws, found.max(least).min(most));
     }
-    let groups = by_chance(&fitted, draws).into_iter();
+    let groups = self::by_chance(&fitted, draws).into_iter();
     Some(
         groups
             .map(|group| Group {
@@ -276,7 +289,7 @@ mod unit {
             distinct,
             apart,
         };
-        Some(total(&refitted(classes, 3e5, drawn, most)?))
+        Some(total(&refitted(classes, 3e5, drawn, (1.0, most))?))
     }
 
     #[test]
@@ -303,9 +316,9 @@ mod unit {
 
     #[test]
     fn equal_rows_that_lie_together_count_once() {
-        // Five rows of each, beside each other.
+        // Five rows of each, beside each other: two in a block, and mostly a part of a third.
         let pair = combined(&[alike(60_000.0), alike(60_000.0)]);
-        let (count, rows) = refit(&pair, 2000.0, 2000.0, 3e5).unwrap();
+        let (count, rows) = refit(&pair, 2800.0, 2800.0, 3e5).unwrap();
         assert!((count / 6e4 - 1.0).abs() < 0.02, "{count}");
         assert!((rows / 3e5 - 1.0).abs() < 0.01, "{rows}");
         // A value of half of the rows repeats in each block, and tells nothing of the others.

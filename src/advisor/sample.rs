@@ -3,7 +3,7 @@
 
 mod read;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::groups::Group;
 use super::layout::Layout;
@@ -92,6 +92,8 @@ pub struct Seen {
     /// are alike.
     pub distinct: f64,
     pub apart: f64,
+    /// Of each key alone, how many values those rows have.
+    pub alone: Vec<f64>,
     /// All the groups of equal keys, where the whole table was read.
     pub groups: Option<Vec<Group>>,
     /// Every key's type lets equal keys be merged.
@@ -105,6 +107,20 @@ impl Seen {
 }
 
 impl Sample {
+    /// How many values a key has in the rows that satisfy the predicate.
+    fn distinct(&self, key: &String, predicate: Option<&String>) -> Option<f64> {
+        let key = self.values.get(key)?.as_ref()?;
+        let predicate = match predicate {
+            Some(predicate) => Some(self.values.get(predicate)?.as_ref()?),
+            None => None,
+        };
+        let images: HashSet<u64> = (0..self.blocks.len())
+            .filter(|row| predicate.is_none_or(|predicate| predicate.holds(*row)))
+            .map(|row| image(&[key], row))
+            .collect();
+        Some(images.len() as f64)
+    }
+
     /// What it shows of an index with these keys, that carries these columns, over the rows that
     /// satisfy the predicate. All of them have been read.
     pub fn seen(
@@ -149,6 +165,7 @@ impl Sample {
             tuple: bytes as f64 / rows.max(1) as f64,
             distinct: images.len() as f64,
             apart: apart as f64,
+            alone: Vec::new(),
             groups,
             merged: keys_alone.iter().all(|key| key.merged),
         })

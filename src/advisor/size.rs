@@ -34,6 +34,17 @@ pub struct SizeEstimate {
 }
 
 impl SizeEstimate {
+    /// Of a B-tree that is as many: each has a meta page, a leaf that is not full and, above several
+    /// leaves, a root.
+    pub fn in_parts(self, parts: u64) -> Self {
+        let more = parts.saturating_sub(1);
+        let root = u64::from(self.pages > 2 * parts);
+        Self {
+            pages: self.pages + more * (1 + root) + more / 2,
+            ..self
+        }
+    }
+
     pub fn bytes(&self) -> u64 {
         self.pages * PAGE as u64
     }
@@ -362,6 +373,16 @@ mod unit {
             let error = (pages / f64::from(built) - 1.0).abs();
             assert!(error < 0.07, "{keys:?}: {pages}, not {built}");
         }
+    }
+
+    #[test]
+    fn a_partitioned_index_has_pages_of_each_of_its_parts() {
+        let whole = estimate(&contents(vec![fixed(4.0)], 1e5, 1e5));
+        assert_eq!(whole.in_parts(1), whole);
+        assert_eq!(whole.in_parts(0), whole);
+        assert_eq!(whole.in_parts(5).pages, whole.pages + 4 + 4 + 2);
+        let empty = estimate(&contents(vec![fixed(4.0)], 0.0, 0.0));
+        assert_eq!(empty.in_parts(3).pages, 1 + 2 + 1);
     }
 
     #[test]

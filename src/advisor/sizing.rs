@@ -14,6 +14,8 @@ use super::writes::columns_of;
 const TELLING_BLOCKS: usize = 30;
 /// Rows of a sample from which on their width, or how often they repeat, is.
 const TELLING_ROWS: f64 = 50.0;
+/// Share of the combinations that one key has by itself, from which on the others depend on it.
+const DEPENDENT: f64 = 0.99;
 /// Standard errors by which a sample may differ from what the statistics say.
 const ERRORS: f64 = 2.0;
 
@@ -74,7 +76,7 @@ pub fn estimate(
             .as_deref(),
         Some("off" | "of" | "false" | "f" | "no" | "n" | "0")
     );
-    size::estimate(&Contents {
+    let contents = Contents {
         method: definition.method,
         rows,
         table_rows: table.rows,
@@ -98,7 +100,12 @@ pub fn estimate(
             .collect(),
         fill_factor: option("fillfactor", 90.0),
         pages_per_range: option("pages_per_range", 128.0),
-    })
+    };
+    let whole = size::estimate(&contents);
+    match definition.method {
+        Method::Btree => whole.in_parts(table.parts),
+        _ => whole,
+    }
 }
 
 struct Key {
@@ -123,15 +130,26 @@ fn groups_of(
         return groups;
     }
     let rows = table.rows * share;
+    let seen = seen.filter(|seen| seen.rows >= TELLING_ROWS);
+    let keys = match seen.and_then(leading) {
+        Some(place) => &keys[place..=place],
+        None => keys,
+    };
     let classes = classes_of(definition, keys, table);
     // A single column without a predicate is what ANALYZE has counted, in more blocks.
     let counted = keys.len() == 1 && definition.predicate.is_none() && keys[0].is_column;
-    if let Some(seen) = seen.filter(|seen| seen.rows >= TELLING_ROWS && !counted) {
+    if let Some(seen) = seen.filter(|_| !counted) {
         let most = match keys {
             [_] => rows,
-            several => several.iter().map(|key| key.distinct).product(),
+            _ => keys.iter().map(|key| key.distinct).product(),
         };
-        if let Some(groups) = groups::refitted(&classes, rows, drawn(seen), most) {
+        // Of an expression, the columns in it tell no least.
+        let least = keys
+            .iter()
+            .filter(|key| key.is_column && keys.len() > 1 && definition.predicate.is_none())
+            .map(|key| key.distinct)
+            .fold(1.0, f64::max);
+        if let Some(groups) = groups::refitted(&classes, rows, drawn(seen), (least, most)) {
             return groups;
         }
     }
@@ -139,6 +157,14 @@ fn groups_of(
         [_] => groups::of_known(&classes, table.rows, share),
         _ => groups::by_chance(&classes, rows),
     }
+}
+
+/// The key on which all others depend.
+fn leading(seen: &Seen) -> Option<usize> {
+    seen.alone
+        .iter()
+        .position(|alone| *alone >= DEPENDENT * seen.distinct)
+        .filter(|_| seen.distinct < DEPENDENT * seen.rows)
 }
 
 fn drawn(seen: &Seen) -> Drawn {

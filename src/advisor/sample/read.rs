@@ -42,6 +42,8 @@ struct Table {
     /// Of a row, by table (or partition), block and place in it.
     rows: HashMap<(u32, u32, u16), usize>,
     blocks: HashMap<(u32, u32), u32>,
+    /// Of a key, and a predicate.
+    alone: HashMap<(String, Option<String>), f64>,
 }
 
 impl Samples {
@@ -77,7 +79,11 @@ impl Samples {
             self.read += columns.len();
             known.read(columns, table);
         }
-        known.sample.seen(&keys, &include, predicate)
+        let mut seen = known.sample.seen(&keys, &include, predicate)?;
+        if keys.len() > 1 && seen.groups.is_none() {
+            seen.alone = known.alone(&keys, predicate);
+        }
+        Some(seen)
     }
 }
 
@@ -129,6 +135,17 @@ impl Table {
             }
         }
         self.sample.values.append(&mut values);
+    }
+
+    /// How many values each key has by itself.
+    fn alone(&mut self, keys: &[String], predicate: Option<&String>) -> Vec<f64> {
+        let sample = &self.sample;
+        keys.iter()
+            .map(|key| {
+                let known = self.alone.entry((key.clone(), predicate.cloned()));
+                *known.or_insert_with(|| sample.distinct(key, predicate).unwrap_or_default())
+            })
+            .collect()
     }
 
     fn select(&mut self, columns: &[String], table: &TableFacts) -> Option<Vec<Values>> {
