@@ -61,9 +61,9 @@ pub fn estimate(
         .map(|key| key_of(key, table))
         .collect();
     let given = |name: &str| {
-        let options = definition.options.iter();
-        let value = options.filter(|(option, _)| option == name).next_back();
-        value.map(|(_, value)| value.as_str())
+        let mut options = definition.options.iter();
+        let found = options.find(|(option, _)| option == name);
+        found.map(|(_, value)| value.as_str())
     };
     let option = |name: &str, default: f64| {
         let value = given(name).and_then(|value| value.parse().ok());
