@@ -10,6 +10,8 @@ pub struct Rows {
     /// The last column that is needed.
     columns: i32,
     pub count: usize,
+    /// Whether the first row is in the slot and was not asked for yet.
+    is_ahead: bool,
 }
 
 impl Rows {
@@ -24,7 +26,7 @@ impl Rows {
         columns: i32,
     ) -> Self {
         // SAFETY: as the caller promises; nothing here is to be dropped.
-        let (slot, count) = unsafe {
+        let (slot, count, is_ahead) = unsafe {
             under_one_guard(|| {
                 let position =
                     backend::tuplestore_alloc_read_pointer(table, pg_sys::EXEC_FLAG_REWIND as i32);
@@ -34,7 +36,8 @@ impl Rows {
                     (*trigger.tg_relation).rd_att,
                     &raw const pg_sys::TTSOpsMinimalTuple,
                 );
-                (slot, backend::tuplestore_tuple_count(table))
+                let count = backend::tuplestore_tuple_count(table);
+                (slot, count, fetch(table, slot, columns))
             })
         };
         Self {
@@ -42,6 +45,7 @@ impl Rows {
             slot,
             columns,
             count: count.max(0) as usize,
+            is_ahead,
         }
     }
 
@@ -50,17 +54,12 @@ impl Rows {
     /// # Safety
     /// As for `open()`.
     pub unsafe fn next(&mut self) -> bool {
-        let (table, slot, columns) = (self.table, self.slot, self.columns);
-        // SAFETY: the slot is of the tuplestore's row type; nothing here is to be dropped.
-        unsafe {
-            under_one_guard(|| {
-                let found = backend::tuplestore_gettupleslot(table, true, false, slot);
-                if found && i32::from((*slot).tts_nvalid) < columns {
-                    backend::slot_getsomeattrs_int(slot, columns);
-                }
-                found
-            })
+        if std::mem::take(&mut self.is_ahead) {
+            return true;
         }
+        let (table, slot, columns) = (self.table, self.slot, self.columns);
+        // SAFETY: as the caller promises; nothing here is to be dropped.
+        unsafe { under_one_guard(|| fetch(table, slot, columns)) }
     }
 
     /// # Safety
@@ -74,6 +73,22 @@ impl Rows {
                 backend::tuplestore_select_read_pointer(table, 0);
             });
         }
+    }
+}
+
+/// To be called under a guard.
+unsafe fn fetch(
+    table: *mut pg_sys::Tuplestorestate,
+    slot: *mut pg_sys::TupleTableSlot,
+    columns: i32,
+) -> bool {
+    // SAFETY: the slot is of the tuplestore's row type.
+    unsafe {
+        let found = backend::tuplestore_gettupleslot(table, true, false, slot);
+        if found && i32::from((*slot).tts_nvalid) < columns {
+            backend::slot_getsomeattrs_int(slot, columns);
+        }
+        found
     }
 }
 

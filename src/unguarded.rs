@@ -54,6 +54,8 @@ unsafe extern "C-unwind" {
         bulk_state: pg_sys::BulkInsertState,
     );
     pub fn GetCurrentCommandId(used: bool) -> pg_sys::CommandId;
+    pub fn GetTopFullTransactionId() -> pg_sys::FullTransactionId;
+    pub fn GetCurrentSubTransactionId() -> pg_sys::SubTransactionId;
     pub fn tuplestore_alloc_read_pointer(table: *mut pg_sys::Tuplestorestate, flags: i32) -> i32;
     pub fn tuplestore_select_read_pointer(table: *mut pg_sys::Tuplestorestate, pointer: i32);
     pub fn tuplestore_rescan(table: *mut pg_sys::Tuplestorestate);

@@ -16,6 +16,7 @@ use crate::error::Failure;
 use crate::invalidation;
 use crate::ledger::single_row::append_row;
 use crate::shared_memory;
+use crate::unguarded::{self as backend, under_one_guard};
 
 /// What one statement says. Whatever is set has become invalid, or is to be told.
 #[derive(Default)]
@@ -111,12 +112,15 @@ pub fn count_row(trigger: pg_sys::Oid) -> usize {
 
 /// This transaction, which writes anyway.
 fn scope() -> Scope {
-    // SAFETY: the first assigns a transaction ID unless there is one, the second reads a variable.
+    // SAFETY: the first assigns a transaction ID unless there is one, the second reads a variable;
+    // nothing here is to be dropped.
     unsafe {
-        (
-            pg_sys::GetTopFullTransactionId().value,
-            pg_sys::GetCurrentSubTransactionId(),
-        )
+        under_one_guard(|| {
+            (
+                backend::GetTopFullTransactionId().value,
+                backend::GetCurrentSubTransactionId(),
+            )
+        })
     }
 }
 
@@ -140,29 +144,26 @@ impl Invalidation {
         is_first: bool,
     ) -> (Vec<u8>, [Option<usize>; 5]) {
         let mut bytes = Vec::with_capacity(part.keys.bytes.len() + part.tags.bytes.len() + 256);
-        let others = [&self.patterns, &self.tag_patterns, &self.channels];
-        let [patterns, tag_patterns, channels] = others.map(|array| {
-            let piece = if is_first {
+        let whole = |array: &TextArray| {
+            if is_first {
                 array.whole()
             } else {
                 Piece::default()
-            };
-            (array, piece)
-        });
-        let places = [
-            (&self.keys, part.keys.clone()),
-            (&self.tags, part.tags.clone()),
-            patterns,
-            tag_patterns,
-            channels,
-        ]
-        .map(|(array, piece)| {
-            let place = bytes.len();
-            (piece.count > 0).then(|| {
-                array.write(&piece, &mut bytes);
-                place
-            })
-        });
+            }
+        };
+        let mut places = [None; 5];
+        for (place, (array, piece)) in places.iter_mut().zip([
+            (&self.keys, &part.keys),
+            (&self.tags, &part.tags),
+            (&self.patterns, &whole(&self.patterns)),
+            (&self.tag_patterns, &whole(&self.tag_patterns)),
+            (&self.channels, &whole(&self.channels)),
+        ]) {
+            if piece.count > 0 {
+                *place = Some(bytes.len());
+                array.write(piece, &mut bytes);
+            }
+        }
         bytes.extend(places.map(|place| u8::from(place.is_some())));
         let relation = self.relation.unwrap_or(pg_sys::InvalidOid);
         bytes.extend_from_slice(&relation.to_u32().to_ne_bytes());

@@ -71,8 +71,8 @@ impl TextArray {
         self.elements
             .extend_from_slice(&varlena_header(text.len() + 4));
         self.elements.extend_from_slice(text);
-        self.elements
-            .resize(self.elements.len().next_multiple_of(4), 0);
+        let padding = self.elements.len().next_multiple_of(4) - self.elements.len();
+        self.elements.extend_from_slice(&[0; 3][..padding]);
         self.count += 1;
         self.last = Some(place);
         if self.count > FEW {
@@ -172,14 +172,19 @@ impl TextArray {
     /// is a multiple of four.
     pub fn write(&self, piece: &Piece, varlena: &mut Vec<u8>) {
         let elements = &self.elements[piece.bytes.clone()];
-        varlena.extend_from_slice(&varlena_header(HEADER + elements.len()));
-        let dimensions = 1_i32;
-        varlena.extend_from_slice(&dimensions.to_ne_bytes());
-        // No NULL bitmap.
-        varlena.extend_from_slice(&0_i32.to_ne_bytes());
-        varlena.extend_from_slice(&TEXT_OID.to_ne_bytes());
-        varlena.extend_from_slice(&(piece.count as i32).to_ne_bytes());
-        varlena.extend_from_slice(&1_i32.to_ne_bytes());
+        let mut header = [0; HEADER];
+        for (word, value) in header.chunks_exact_mut(4).zip([
+            varlena_header(HEADER + elements.len()),
+            // One dimension, and no NULL bitmap.
+            1_i32.to_ne_bytes(),
+            0_i32.to_ne_bytes(),
+            TEXT_OID.to_ne_bytes(),
+            (piece.count as i32).to_ne_bytes(),
+            1_i32.to_ne_bytes(),
+        ]) {
+            word.copy_from_slice(&value);
+        }
+        varlena.extend_from_slice(&header);
         varlena.extend_from_slice(elements);
     }
 }

@@ -103,6 +103,8 @@ unsafe fn changed(trigger: &pg_sys::TriggerData, plan: &Plan) -> Result<(), Fail
         collected: Collected::new(plan.templates.len(), limit),
         any: false,
         text: Vec::with_capacity(64),
+        are_many: false,
+        previous: Vec::new(),
         memory: RowMemory::new(plan.allocates),
     };
     // SAFETY: the trigger manager's tuples and transition tables are rows of the relation.
@@ -170,6 +172,10 @@ struct Rows<'a> {
     any: bool,
     /// Reused from name to name.
     text: Vec<u8>,
+    /// Whether there are more rows than one, which often have columns in common.
+    are_many: bool,
+    /// The row before, if there was one: its columns in `Plan::words`.
+    previous: Vec<(pg_sys::Datum, bool)>,
     memory: RowMemory,
 }
 
@@ -211,6 +217,7 @@ impl Rows<'_> {
         unsafe {
             let mut reader = transition_rows::Rows::open(trigger, table, self.plan.columns);
             self.collected.reserve(reader.count);
+            self.are_many |= reader.count > 1;
             while (!self.any || self.collected.is_any_open()) && reader.next() {
                 self.row(reader.slot);
             }
@@ -233,6 +240,7 @@ impl Rows<'_> {
                 self.table(trigger, new);
                 return;
             }
+            self.are_many = true;
             let columns = self.plan.columns;
             let mut old = transition_rows::Rows::open(trigger, old, columns);
             let mut new = transition_rows::Rows::open(trigger, new, columns);
@@ -287,9 +295,33 @@ impl Rows<'_> {
             self.memory.enter();
             work_out(slot, self.plan.columns);
             for position in 0..self.plan.templates.len() {
-                self.name(position, slot);
+                if !self.is_as_before(position, slot) {
+                    self.name(position, slot);
+                }
+            }
+            if self.are_many {
+                self.remember(slot);
             }
             self.memory.leave();
+        }
+    }
+
+    /// Whether the row before made the same name of this template.
+    unsafe fn is_as_before(&self, position: usize, slot: *mut pg_sys::TupleTableSlot) -> bool {
+        let Some(words) = &self.plan.templates[position].words else {
+            return false;
+        };
+        // SAFETY: as the caller promises.
+        let is_same = |column: &usize| self.previous[*column] == unsafe { value(slot, *column) };
+        !self.previous.is_empty() && words.iter().all(is_same)
+    }
+
+    unsafe fn remember(&mut self, slot: *mut pg_sys::TupleTableSlot) {
+        let nothing = (pg_sys::Datum::from(0), true);
+        self.previous.resize(self.plan.columns as usize, nothing);
+        for column in &self.plan.words {
+            // SAFETY: as the caller promises.
+            self.previous[*column] = unsafe { value(slot, *column) };
         }
     }
 

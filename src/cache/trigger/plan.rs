@@ -32,6 +32,8 @@ pub struct Plan {
     pub templates: Vec<Bound>,
     /// If it is some, rows of an UPDATE count if one of these changed.
     pub when: Option<Vec<Compared>>,
+    /// The columns of `Bound::words`.
+    pub words: Vec<usize>,
     /// The last column that anything needs.
     pub columns: i32,
     /// Whether texts depend on the session's settings.
@@ -47,6 +49,8 @@ pub struct Bound {
     /// What stands for all that it can become: a pattern, or a channel.
     pub everything: Vec<u8>,
     pub has_columns: bool,
+    /// The columns that it names, if all are such that equal datums make equal names.
+    pub words: Option<Vec<usize>>,
     /// Whether it names a column that is not there.
     pub is_broken: bool,
 }
@@ -155,6 +159,12 @@ impl Plan {
                 .iter()
                 .map(|root| tree::tag(*root))
                 .collect(),
+            words: templates
+                .iter()
+                .flat_map(|template| template.words.iter().flatten().copied())
+                .collect::<HashSet<_>>()
+                .into_iter()
+                .collect(),
             templates,
             when,
             columns: binder.last,
@@ -204,9 +214,10 @@ impl Binder {
                     Some(BoundPart::Column { index, format })
                 }
             })
-            .collect();
+            .collect::<Vec<_>>();
         Bound {
             target: template.target,
+            words: words(&parts),
             parts,
             everything: match template.target {
                 Target::Key | Target::Tag => template.pattern(),
@@ -216,6 +227,19 @@ impl Binder {
             is_broken,
         }
     }
+}
+
+fn words(parts: &[BoundPart]) -> Option<Vec<usize>> {
+    let mut words = Vec::new();
+    for part in parts {
+        if let BoundPart::Column { index, format } = part {
+            if !format.is_word() {
+                return None;
+            }
+            words.push(*index);
+        }
+    }
+    Some(words)
 }
 
 pub fn trigger_name(trigger: &pg_sys::Trigger) -> String {

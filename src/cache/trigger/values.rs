@@ -40,6 +40,14 @@ impl Format {
         }
     }
 
+    /// Whether equal datums are equal values, so that they have one text.
+    pub fn is_word(self) -> bool {
+        matches!(
+            self,
+            Self::Int2 | Self::Int4 | Self::Int8 | Self::Bool | Self::Date
+        )
+    }
+
     /// Whether writing a value may take memory of the current context.
     pub fn allocates(self) -> bool {
         matches!(self, Self::Text | Self::Other(_))
