@@ -5,6 +5,7 @@
 //! | mark | becomes |
 //! |---|---|
 //! | `{name}` | the value given for `name` |
+//! | `{name a}` | the same, filled, with `a` in place of its `{row}` |
 //! | `{keys}`, `{keys a}` | `k1, k2`, `a.k1, a.k2` |
 //! | `{match a b}` | `a.k1 = b.k1 AND a.k2 = b.k2`, each with the key type's own operator |
 //! | `{either a b}` | `coalesce(a.k1, b.k1) AS k1, …`, for a full join |
@@ -62,6 +63,10 @@ impl Template {
             ["either", left, right] => self.each_key(", ", |key, _| {
                 format!("coalesce({left}.{key}, {right}.{key}) AS {key}")
             }),
+            [name, alias] => match self.names.get(name) {
+                Some(text) => self.fill(&text.replace("{row}", alias)),
+                None => format!("{{{mark}}}"),
+            },
             [name] => self
                 .names
                 .get(name)
@@ -136,8 +141,20 @@ mod unit {
     }
 
     #[test]
+    fn a_value_for_rows_is_filled_for_each() {
+        let mut template = template(true);
+        template.set("sums", "{row}.quantity{value:, {row}.value}");
+        assert_eq!(
+            template.fill("{sums a} + {sums b}"),
+            "a.quantity, a.value + b.quantity, b.value"
+        );
+    }
+
+    #[test]
     fn an_unknown_mark_is_left_for_postgresql_to_point_at() {
-        assert_eq!(template(false).fill("{nothing}"), "{nothing}");
+        for mark in ["{nothing}", "{nothing a}"] {
+            assert_eq!(template(false).fill(mark), mark);
+        }
         assert_eq!(template(false).fill("{open"), "{open");
     }
 }

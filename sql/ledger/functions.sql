@@ -99,13 +99,7 @@ FROM (
          WHERE d.month = (SELECT x.month[4] FROM part x) AND d.day >= $1
          ORDER BY {keys d})
         UNION ALL
-        (SELECT {keys d}, CASE WHEN d.day < $1 THEN d.quantity END,
-                CASE WHEN d.day >= $1 THEN d.in_quantity END,
-                CASE WHEN d.day >= $1 THEN d.out_quantity END,
-                CASE WHEN d.day >= $1 THEN d.move_count END,
-                CASE WHEN d.day < $1 THEN d.move_count END
-                {value:, CASE WHEN d.day < $1 THEN d.value END,
-                CASE WHEN d.day >= $1 THEN d.value END}
+        (SELECT {keys d}, {in_period d}
          FROM {day_entries} d
          WHERE d.month = (SELECT x.month[5] FROM part x) AND d.day <= $2
          ORDER BY {keys d})
@@ -116,25 +110,13 @@ FROM (
          WHERE d.month = (SELECT x.month[6] FROM part x) AND d.day > $2
          ORDER BY {keys d})
         UNION ALL
-        (SELECT {keys d}, CASE WHEN d.day < $1 THEN d.quantity END,
-                CASE WHEN d.day >= $1 THEN d.in_quantity END,
-                CASE WHEN d.day >= $1 THEN d.out_quantity END,
-                CASE WHEN d.day >= $1 THEN d.move_count END,
-                CASE WHEN d.day < $1 THEN d.move_count END
-                {value:, CASE WHEN d.day < $1 THEN d.value END,
-                CASE WHEN d.day >= $1 THEN d.value END}
+        (SELECT {keys d}, {in_period d}
          FROM {day_entries} d
          WHERE d.month = ANY ((SELECT x.month[7:] FROM part x)::date[])
            AND d.day >= (SELECT x.month[7] FROM part x) AND d.day <= $2
          ORDER BY {keys d})
         UNION ALL
-        (SELECT {keys c}, CASE WHEN c.day < $1 THEN c.quantity END,
-                CASE WHEN c.day >= $1 THEN c.in_quantity END,
-                CASE WHEN c.day >= $1 THEN c.out_quantity END,
-                CASE WHEN c.day >= $1 THEN c.move_count END,
-                CASE WHEN c.day < $1 THEN c.move_count END
-                {value:, CASE WHEN c.day < $1 THEN c.value END,
-                CASE WHEN c.day >= $1 THEN c.value END}
+        (SELECT {keys c}, {in_period c}
          FROM {pending_entries} c
          WHERE c.day <= $2
          ORDER BY {keys c})

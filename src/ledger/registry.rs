@@ -336,6 +336,7 @@ impl Ledger {
             .set("days", relation_name(self.days))
             .set("openings", relation_name(self.openings))
             .set("months", relation_name(self.months))
+            .set("in_period", include_str!("../../sql/ledger/in_period.sql"))
             .set("opening_entries", objects.opening_entries())
             .set("day_entries", objects.day_entries())
             .set("pending_entries", objects.pending_entries())
