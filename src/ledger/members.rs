@@ -325,6 +325,7 @@ fn sync(ledger: &Ledger, members: &Members) -> Result<(), Failure> {
             !current.contains(member) && unsafe { pg_sys::get_rel_relkind(*member) } != 0
         })
         .collect();
+    lock_leaving(ledger, current, &gone);
     for member in current.iter().filter(|member| !recorded.contains(member)) {
         create_triggers(*member)?;
         has_rows |= capture_rows(ledger, *member, false)?;
@@ -341,6 +342,45 @@ fn sync(ledger: &Ledger, members: &Members) -> Result<(), Failure> {
         drop_triggers(*member)?;
     }
     Ok(())
+}
+
+/// Nothing is written to tables that go, beside them or through those that stay, from here on.
+fn lock_leaving(ledger: &Ledger, staying: &[pg_sys::Oid], leaving: &[pg_sys::Oid]) {
+    for member in leaving {
+        // SAFETY: a lock by number; the transaction holds it until it ends.
+        unsafe {
+            pg_sys::LockRelationOid(*member, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE);
+        }
+    }
+    // DETACH PARTITION keeps writers from the parent. NO INHERIT does not: one that waits for the child
+    // by now is going to write to it, and fire the parent's triggers.
+    if leaving.is_empty() || moved_rows::can_be_in(ledger.oid) {
+        return;
+    }
+    let _eager = EagerDeadlockCheck::begin();
+    for member in staying {
+        // SAFETY: as above.
+        unsafe {
+            pg_sys::LockRelationOid(*member, pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE);
+        }
+    }
+}
+
+/// While it lives, a wait of this session that is a deadlock ends at once, and not that of a writer.
+struct EagerDeadlockCheck(i32);
+
+impl EagerDeadlockCheck {
+    fn begin() -> Self {
+        // SAFETY: a setting of this backend, in milliseconds, which the drop puts back.
+        Self(unsafe { (&raw mut pg_sys::DeadlockTimeout).replace(1) })
+    }
+}
+
+impl Drop for EagerDeadlockCheck {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { (&raw mut pg_sys::DeadlockTimeout).write(self.0) };
+    }
 }
 
 /// Rows count once, in the table that holds them; the mapping's functions run as the owner.
