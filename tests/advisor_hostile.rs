@@ -3,11 +3,12 @@
 mod common;
 
 use std::fs;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Ask, Cluster};
-use postgres::Client;
+use postgres::{Client, NoTls};
 
 const TABLE: &str = "
     CREATE TABLE items AS
@@ -95,6 +96,38 @@ fn nothing_stays_when_it_is_cancelled() {
     assert!(canceller.join().expect("the canceller"));
     assert_as_it_was(&mut client);
     client.run("COMMIT");
+}
+
+#[test]
+fn a_workload_that_takes_longer_than_the_limit_is_told() {
+    let cluster = Cluster::with_test_settings().start();
+    let database = cluster.database();
+    let messages = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&messages);
+    let mut client = cluster
+        .config(&database)
+        .notice_callback(move |notice| {
+            let mut messages = heard.lock().expect("the messages");
+            messages.push(notice.message().to_string());
+        })
+        .connect(NoTls)
+        .expect("a connection");
+    client.run("CREATE EXTENSION hypopg");
+    client.run(TABLE);
+    let mut told = |statements: usize, limit: &str| {
+        messages.lock().expect("the messages").clear();
+        client.run(&format!(
+            "SELECT count(*) FROM inventory_perf.advise_indexes((
+                 SELECT array_agg(format('SELECT name FROM items WHERE product = %s AND zone > %s ORDER BY id', n, n % 50))
+                 FROM generate_series(1, {statements}) n), time_limit => '{limit}')"
+        ));
+        let messages = messages.lock().expect("the messages");
+        messages
+            .iter()
+            .any(|message| message.starts_with("the workload alone took"))
+    };
+    assert!(told(40_000, "200 ms"));
+    assert!(!told(10, "60 s"));
 }
 
 #[test]
