@@ -42,6 +42,8 @@ pub struct Row {
     pub is_part: bool,
     pub channels: Vec<String>,
     pub changes: Option<Value>,
+    /// Whether everything became invalid.
+    pub flush: bool,
 }
 
 /// Keys of a ledger whose levels changed; None when there were too many to name.
@@ -145,15 +147,18 @@ fn payload(row: &Row, relation: &Option<String>, tags: &[String]) -> String {
     } = row;
     let is_truncated = row.is_part || keys.len() > NAMES || tags.len() > NAMES;
     let some = |names: &[String]| names.iter().take(NAMES).cloned().collect::<Vec<_>>();
-    let full = json!({
+    let mut full = json!({
         "relation": relation,
         "operation": operation,
         "keys": some(keys),
         "tags": some(tags),
         "truncated": is_truncated,
         "captured_at": captured_at,
-    })
-    .to_string();
+    });
+    if row.flush {
+        full["flush"] = true.into();
+    }
+    let full = full.to_string();
     if full.len() <= PAYLOAD_BYTES {
         return full;
     }
@@ -310,6 +315,7 @@ mod unit {
             is_part: false,
             channels: vec!["mine".to_owned(), UPDATE.to_owned()],
             changes: None,
+            flush: false,
         }
     }
 

@@ -175,9 +175,17 @@ fn an_event_follows_what_patterns_and_a_new_epoch_remove() {
         let mut subscription = subscribe(&mut subscriber, &["inventory:update", &change]);
         client.run(&format!("SELECT {call}"));
         client.run("SELECT deliver_invalidations()");
+        let mut payload = String::new();
         for expected in [&change, "inventory:update"] {
             let message = subscription.get_message().expect("hear an event");
             assert_eq!(message.get_channel_name(), expected, "{call}");
+            payload = message.get_payload().expect("a payload");
         }
+        let told: serde_json::Value = serde_json::from_str(&payload).expect("JSON");
+        assert_eq!(
+            told["flush"] == true,
+            call.starts_with("cache_flush"),
+            "{told}"
+        );
     }
 }

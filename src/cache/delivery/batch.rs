@@ -120,6 +120,7 @@ impl Batch {
                 is_part: part > 0,
                 channels: row.texts(Texts::Channels),
                 changes: row.changes(),
+                flush: row.flush(),
             };
             match captured_at {
                 Some(captured_at) if part > 0 => self.heads.push(Head {
