@@ -13,6 +13,7 @@ use super::capture;
 use super::objects::{MOVED_ROWS_TRIGGER, TRIGGERS};
 use super::registry::{self, Ledger, State};
 use crate::error::{Failure, OrRaise};
+use crate::executor;
 use crate::executor::first_value;
 use crate::moved_rows;
 use crate::security;
@@ -22,8 +23,34 @@ use crate::snapshots::storage;
 pub fn ledger_of(member: pg_sys::Oid) -> Result<Option<Ledger>, Failure> {
     match registered_with("members::oid[]", member)? {
         Some(ledger) => registry::find(ledger),
+        None if is_registered_by_now(member)? => Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+            format!(
+                "{} became a ledger, or a part of one, after this transaction's snapshot",
+                registry::relation_name(member)
+            ),
+        )
+        .hint("Retry the transaction.")),
         None => Ok(None),
     }
+}
+
+/// Whether the table belongs to a ledger that a fixed snapshot may be too old to see.
+fn is_registered_by_now(member: pg_sys::Oid) -> Result<bool, Failure> {
+    let query = format!(
+        "SELECT FROM inventory_perf.ledger WHERE {}::oid = ANY (members::oid[])",
+        member.to_u32()
+    );
+    let owner = security::extension_owner()?;
+    let mut is_registered = false;
+    // SAFETY: an error pops the snapshot as well.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+    security::run_as(owner, || {
+        executor::for_each_row(&query, |_| is_registered = true)
+    })?;
+    // SAFETY: pops what was pushed above.
+    unsafe { pg_sys::PopActiveSnapshot() };
+    Ok(is_registered)
 }
 
 /// The ledger of which one of the registered `relations` is this one.
