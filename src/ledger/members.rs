@@ -422,6 +422,14 @@ fn capture_rows(ledger: &Ledger, member: pg_sys::Oid, retract: bool) -> Result<b
     })
 }
 
+/// Captures whatever the ledger has, into a storage that is empty.
+pub fn capture_all(ledger: &Ledger) -> Result<(), Failure> {
+    for member in recorded(ledger.oid)? {
+        capture_rows(ledger, member, false)?;
+    }
+    Ok(())
+}
+
 /// ENABLE TRIGGER ALL lets the triggers sleep in sessions that apply changes as a replica.
 fn wake_triggers(ledger: &Ledger) -> Result<(), Failure> {
     run_all(

@@ -63,7 +63,9 @@ fn capture_safely(relation: pg_sys::Oid, is_before: bool) -> Result<(), Failure>
         }
         (false, true) if is_under_way => {
             WHOLE.set(None);
-            storage::truncate(&ledger, true)
+            storage::truncate(&ledger, true)?;
+            // What triggers that came before this one have written meanwhile.
+            members::capture_all(&ledger)
         }
         (false, _) => Ok(()),
     }

@@ -56,3 +56,16 @@ ALTER TABLE moves ADD FOREIGN KEY (product_id) REFERENCES products;
 TRUNCATE products CASCADE;
 SELECT count(*) FROM stock_levels;
 SELECT * FROM golden.differences('moves', 'legs');
+
+-- a trigger that comes first, and writes
+INSERT INTO products VALUES (1);
+CREATE FUNCTION refill() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO moves VALUES (1, 1, 7, '2024-05-01');
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER "00_first" AFTER TRUNCATE ON moves EXECUTE FUNCTION refill();
+TRUNCATE moves;
+SELECT * FROM stock_levels;
+SELECT * FROM golden.differences('moves', 'legs');
