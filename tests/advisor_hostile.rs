@@ -3,12 +3,11 @@
 mod common;
 
 use std::fs;
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Ask, Cluster};
-use postgres::{Client, NoTls};
+use postgres::Client;
 
 const TABLE: &str = "
     CREATE TABLE items AS
@@ -102,16 +101,7 @@ fn nothing_stays_when_it_is_cancelled() {
 fn a_workload_that_takes_longer_than_the_limit_is_told() {
     let cluster = Cluster::with_test_settings().start();
     let database = cluster.database();
-    let messages = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&messages);
-    let mut client = cluster
-        .config(&database)
-        .notice_callback(move |notice| {
-            let mut messages = heard.lock().expect("the messages");
-            messages.push(notice.message().to_string());
-        })
-        .connect(NoTls)
-        .expect("a connection");
+    let (mut client, messages) = cluster.connect_hearing(&database);
     client.run("CREATE EXTENSION hypopg");
     client.run(TABLE);
     let mut told = |statements: usize, limit: &str| {

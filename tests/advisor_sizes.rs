@@ -2,10 +2,7 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex};
-
 use common::{Ask, Cluster};
-use postgres::NoTls;
 
 const SCHEMA: &str = include_str!("sizes/schema.sql");
 
@@ -106,16 +103,7 @@ const INDEXES: &[&str] = &[
 fn sizes_are_foretold_within_fifteen_percent() {
     let cluster = Cluster::with_test_settings().start();
     let database = cluster.database();
-    let messages = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&messages);
-    let mut client = cluster
-        .config(&database)
-        .notice_callback(move |notice| {
-            let mut messages = heard.lock().expect("the messages");
-            messages.push(notice.message().to_string());
-        })
-        .connect(NoTls)
-        .expect("a connection");
+    let (mut client, messages) = cluster.connect_hearing(&database);
     client.run("CREATE EXTENSION hypopg");
     // One by one: VACUUM runs in no transaction block.
     for statement in SCHEMA.split_inclusive(";\n") {

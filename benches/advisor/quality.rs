@@ -7,10 +7,9 @@ mod baselines;
 mod planner;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use postgres::{Client, NoTls};
+use postgres::Client;
 
 use crate::Bench;
 use crate::advice::{self, Index};
@@ -58,17 +57,7 @@ pub fn run(bench: &mut Bench) {
 /// All 22 without a budget: how long advice takes, how often its memory answers, how near its
 /// sizes and costs are to those of the indexes once built.
 fn time_and_sizes(bench: &mut Bench, queries: &[String]) {
-    let messages = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&messages);
-    let mut client = bench
-        .server
-        .config("quality")
-        .notice_callback(move |notice| {
-            let mut messages = heard.lock().expect("the messages");
-            messages.push(notice.message().to_string());
-        })
-        .connect(NoTls)
-        .expect("a connection");
+    let (mut client, messages) = bench.server.connect_hearing("quality");
     advice::run(&mut client, "SET client_min_messages = debug1");
     let (advice, seconds) = advice::advise(&mut client, Some(queries), None);
     advice::run(&mut client, "RESET client_min_messages");

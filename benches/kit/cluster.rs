@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
-use postgres::{Client, Config};
+use postgres::Client;
 
 use crate::common::Cluster;
 
@@ -26,9 +27,9 @@ impl Server {
         self.cluster.connect(database)
     }
 
-    /// How to connect, for those who want it otherwise.
-    pub fn config(&self, database: &str) -> Config {
-        self.cluster.config(database)
+    /// And what the server tells this client, as it is told.
+    pub fn connect_hearing(&self, database: &str) -> (Client, Arc<Mutex<Vec<String>>>) {
+        self.cluster.connect_hearing(database)
     }
 
     /// A new database with the extension, and a connection to it.

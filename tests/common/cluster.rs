@@ -3,8 +3,8 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -225,6 +225,21 @@ impl Cluster {
             .user(role)
             .connect(NoTls)
             .unwrap_or_else(|error| panic!("cannot connect to {database} as {role}: {error:?}"))
+    }
+
+    /// And what the server tells this client, as it is told.
+    pub fn connect_hearing(&self, database: &str) -> (Client, Arc<Mutex<Vec<String>>>) {
+        let messages = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&messages);
+        let client = self
+            .config(database)
+            .notice_callback(move |notice| {
+                let mut messages = heard.lock().expect("the messages");
+                messages.push(notice.message().to_owned());
+            })
+            .connect(NoTls)
+            .unwrap_or_else(|error| panic!("cannot connect to {database}: {error:?}"));
+        (client, messages)
     }
 
     /// Creates an empty database and returns its name.
