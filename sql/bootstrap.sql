@@ -16,7 +16,16 @@ CREATE TABLE inventory_perf.ledger (
     members regclass[] NOT NULL,
     -- Another number whenever the storage was filled or became stale: what a reader's snapshot
     -- must agree on with the present.
-    generation bigint NOT NULL DEFAULT 0
+    generation bigint NOT NULL DEFAULT 0,
+    -- Where attaching creates what answers, and the views and functions that it has created.
+    schema regnamespace NOT NULL,
+    views regclass[] NOT NULL DEFAULT '{}',
+    functions regprocedure[] NOT NULL DEFAULT '{}',
+    -- What the mapping view's columns and its condition were when the ledger was attached: as text,
+    -- which means the same in a restored database, and a digest of them as they are stored here,
+    -- which a renamed column does not change.
+    expressions text[] NOT NULL,
+    fingerprint text NOT NULL
 );
 -- Rows arrive with a state of their own only when a dump is restored. If the ledger has its triggers
 -- by then but no rows yet, its rows are going to be captured, though the storage is restored too.
@@ -27,7 +36,8 @@ DECLARE
 BEGIN
     IF NEW.state = 'awaiting backfill' OR NOT EXISTS (
         SELECT FROM pg_catalog.pg_trigger t
-        WHERE t.tgrelid = NEW.ledger AND t.tgname LIKE '00\_inventory\_perf\_%'
+        WHERE t.tgrelid = NEW.ledger
+          AND t.tgfoid = 'inventory_perf.capture_moves()'::regprocedure
     ) THEN
         RETURN NEW;
     END IF;

@@ -54,59 +54,63 @@ COMMENT ON FUNCTION inventory_perf.on_ddl_output() IS
 'makes everything that is cached invalid when a label of an enum, an attribute of a composite type or a text search configuration is altered: the same rows are written out differently, or other words are found';
 REVOKE ALL ON FUNCTION inventory_perf.on_ddl_output() FROM PUBLIC;
 
+CREATE FUNCTION inventory_perf.follow_commands(relations oid[]) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'follow_commands_wrapper';
+COMMENT ON FUNCTION inventory_perf.follow_commands(oid[]) IS
+'counts the rows of partitions that came to a ledger, takes out those of partitions that went, and marks a ledger stale whose triggers, storage or mapping were changed; the event trigger calls it with the relations that a command concerns';
+REVOKE ALL ON FUNCTION inventory_perf.follow_commands(oid[]) FROM PUBLIC;
+
 CREATE FUNCTION inventory_perf.on_ddl_command_end() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM inventory_perf.ledger) THEN
-        PERFORM inventory_perf.sync_members();
-    END IF;
+    PERFORM inventory_perf.follow_commands(ARRAY(
+        SELECT CASE c.classid
+                   WHEN 'pg_class'::regclass THEN c.objid
+                   WHEN 'pg_trigger'::regclass THEN
+                       (SELECT t.tgrelid FROM pg_trigger t WHERE t.oid = c.objid)
+                   WHEN 'pg_rewrite'::regclass THEN
+                       (SELECT r.ev_class FROM pg_rewrite r WHERE r.oid = c.objid)
+               END
+        FROM pg_event_trigger_ddl_commands() c
+        WHERE c.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass)
+        UNION
+        SELECT s.srrelid FROM pg_subscription_rel s
+        WHERE TG_TAG IN ('CREATE SUBSCRIPTION', 'ALTER SUBSCRIPTION')));
 END
 $$;
 COMMENT ON FUNCTION inventory_perf.on_ddl_command_end() IS
-'counts partitions that come to a ledger or go, and marks a ledger stale whose triggers were disabled';
+'tells follow_commands() which relations a command has created or altered';
 REVOKE ALL ON FUNCTION inventory_perf.on_ddl_command_end() FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.on_alter_table_start() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'inventory_perf_on_alter_table_start';
+COMMENT ON FUNCTION inventory_perf.on_alter_table_start() IS
+'marks a ledger stale while one of its partitions is detached concurrently';
+REVOKE ALL ON FUNCTION inventory_perf.on_alter_table_start() FROM PUBLIC;
+
+CREATE FUNCTION inventory_perf.after_drop(relations oid[], functions oid[], altered oid[])
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'after_drop_wrapper';
+COMMENT ON FUNCTION inventory_perf.after_drop(oid[], oid[], oid[]) IS
+'what the event trigger does once it knows what was dropped, and what lost a trigger or a rule';
+REVOKE ALL ON FUNCTION inventory_perf.after_drop(oid[], oid[], oid[]) FROM PUBLIC;
 
 CREATE FUNCTION inventory_perf.on_sql_drop() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM inventory_perf.ledger) THEN
-        PERFORM inventory_perf.after_drop(
-            (SELECT pg_catalog.array_agg(d.objid) FROM pg_catalog.pg_event_trigger_dropped_objects() d
-             WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0),
-            (SELECT pg_catalog.array_agg(d.address_names[1] || '.' || d.address_names[2])
-             FROM pg_catalog.pg_event_trigger_dropped_objects() d
-             WHERE d.object_type = 'trigger' AND d.address_names[3] LIKE '00\_inventory\_perf\_%'));
-    END IF;
+    PERFORM inventory_perf.after_drop(
+        ARRAY(SELECT d.objid FROM pg_event_trigger_dropped_objects() d
+              WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0),
+        ARRAY(SELECT d.objid FROM pg_event_trigger_dropped_objects() d
+              WHERE d.classid = 'pg_proc'::regclass),
+        ARRAY(SELECT DISTINCT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))
+              FROM pg_event_trigger_dropped_objects() d
+              WHERE d.object_type IN ('trigger', 'rule')));
 END
 $$;
 COMMENT ON FUNCTION inventory_perf.on_sql_drop() IS
 'forgets a ledger that is dropped, refuses to drop a part of one, and marks a ledger stale whose triggers were dropped';
 REVOKE ALL ON FUNCTION inventory_perf.on_sql_drop() FROM PUBLIC;
-
-CREATE FUNCTION inventory_perf.after_drop(relations oid[], triggers text[]) RETURNS void
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'after_drop_wrapper';
-COMMENT ON FUNCTION inventory_perf.after_drop(oid[], text[]) IS
-'what the event trigger does once it knows what was dropped';
-REVOKE ALL ON FUNCTION inventory_perf.after_drop(oid[], text[]) FROM PUBLIC;
-
-CREATE FUNCTION inventory_perf.on_create_trigger() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF EXISTS (
-        SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c
-        JOIN pg_catalog.pg_trigger t ON t.oid = c.objid
-        JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-        WHERE c.classid = 'pg_catalog.pg_trigger'::regclass
-          AND t.tgname LIKE '00\_inventory\_perf\_%'
-          AND p.pronamespace <> 'inventory_perf'::regnamespace
-    ) THEN
-        PERFORM inventory_perf.after_drop('{}', '{replaced}');
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION inventory_perf.on_create_trigger() IS
-'marks a ledger stale of which a capture trigger was replaced by another trigger';
-REVOKE ALL ON FUNCTION inventory_perf.on_create_trigger() FROM PUBLIC;
 
 CREATE FUNCTION inventory_perf.note_rewrite(relation oid) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'note_rewrite_wrapper';
@@ -128,12 +132,17 @@ CREATE EVENT TRIGGER inventory_perf_ddl_command_start ON ddl_command_start
     WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
                  'DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED')
     EXECUTE FUNCTION inventory_perf.on_ddl_command_start();
+-- Whatever can make, move or alter a part of a ledger, what it is stored in, or what captures it.
 CREATE EVENT TRIGGER inventory_perf_ddl_command_end ON ddl_command_end
-    WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
+    WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
+                 'ALTER TABLE', 'ALTER FOREIGN TABLE',
+                 'CREATE VIEW', 'ALTER VIEW', 'CREATE RULE', 'ALTER RULE',
+                 'CREATE TRIGGER', 'ALTER TRIGGER',
                  'CREATE SUBSCRIPTION', 'ALTER SUBSCRIPTION')
     EXECUTE FUNCTION inventory_perf.on_ddl_command_end();
-CREATE EVENT TRIGGER inventory_perf_create_trigger ON ddl_command_end WHEN TAG IN ('CREATE TRIGGER')
-    EXECUTE FUNCTION inventory_perf.on_create_trigger();
+CREATE EVENT TRIGGER inventory_perf_alter_table_start ON ddl_command_start
+    WHEN TAG IN ('ALTER TABLE')
+    EXECUTE FUNCTION inventory_perf.on_alter_table_start();
 CREATE EVENT TRIGGER inventory_perf_table_rewrite ON table_rewrite
     EXECUTE FUNCTION inventory_perf.on_table_rewrite();
 CREATE EVENT TRIGGER inventory_perf_sql_drop ON sql_drop
@@ -146,3 +155,12 @@ CREATE EVENT TRIGGER inventory_perf_ddl_invalidation ON ddl_command_end
 CREATE EVENT TRIGGER inventory_perf_ddl_output ON ddl_command_end
     WHEN TAG IN ('ALTER TYPE', 'ALTER TEXT SEARCH CONFIGURATION', 'ALTER TEXT SEARCH DICTIONARY')
     EXECUTE FUNCTION inventory_perf.on_ddl_output();
+
+-- Sessions that apply changes as a replica run commands, too.
+ALTER EVENT TRIGGER inventory_perf_ddl_command_start ENABLE ALWAYS;
+ALTER EVENT TRIGGER inventory_perf_ddl_command_end ENABLE ALWAYS;
+ALTER EVENT TRIGGER inventory_perf_alter_table_start ENABLE ALWAYS;
+ALTER EVENT TRIGGER inventory_perf_table_rewrite ENABLE ALWAYS;
+ALTER EVENT TRIGGER inventory_perf_sql_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER inventory_perf_ddl_invalidation ENABLE ALWAYS;
+ALTER EVENT TRIGGER inventory_perf_ddl_output ENABLE ALWAYS;

@@ -36,9 +36,3 @@ RETURNS TABLE (object text, kind text, action text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'detach_ledger_wrapper';
 COMMENT ON FUNCTION inventory_perf.detach_ledger(regclass, boolean) IS
 'removes the triggers and the relations that answer, and with drop_data the tables behind them. The ledger itself stays as it is. Needs ownership of the ledger';
-
-CREATE FUNCTION inventory_perf.sync_members() RETURNS void
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'sync_members_wrapper';
-COMMENT ON FUNCTION inventory_perf.sync_members() IS
-'counts the rows of partitions that came to a ledger and takes out those of partitions that went; the event trigger calls it';
-REVOKE ALL ON FUNCTION inventory_perf.sync_members() FROM PUBLIC;

@@ -3,10 +3,11 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 
 thread_local! {
     static EPOCH: Cell<u64> = const { Cell::new(0) };
-    static WATCHED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
+    static WATCHED: RefCell<HashSet<pg_sys::Oid>> = RefCell::new(HashSet::new());
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -24,11 +25,7 @@ pub fn watch(relation: pg_sys::Oid) {
             pg_sys::CacheRegisterRelcacheCallback(Some(on_invalidation), pg_sys::Datum::from(0));
         }
     }
-    WATCHED.with_borrow_mut(|watched| {
-        if !watched.contains(&relation) {
-            watched.push(relation);
-        }
-    });
+    WATCHED.with_borrow_mut(|watched| watched.insert(relation));
 }
 
 /// InvalidOid stands for every relation.

@@ -12,6 +12,7 @@
 //! | [`error`] | the one error type |
 //! | [`security`] | whose rights code runs with |
 //! | [`executor`] | queries with the caller's snapshot, row by row |
+//! | [`relcache`] | what the relation cache knows, without a lock |
 //! | [`invalidation`] | when what a backend remembers is out of date |
 //! | [`moved_rows`] | rows that MERGE moves between partitions |
 //! | [`trigger_call`] | how trigger functions are called |
@@ -32,6 +33,7 @@ mod ledger;
 mod memory;
 mod moved_rows;
 mod prepared;
+mod relcache;
 mod security;
 mod settings;
 mod shared_memory;

@@ -164,6 +164,24 @@ pub fn acts_for(role: pg_sys::Oid) -> bool {
     unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), role) }
 }
 
+/// A role as SQL names it.
+pub fn quoted_name(role: pg_sys::Oid) -> Result<String, Failure> {
+    // SAFETY: a catalog look-up by value, which returns null for a role that is gone.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        if !name.is_null() {
+            return Ok(crate::sql::quote_identifier(
+                &CStr::from_ptr(name).to_string_lossy(),
+            ));
+        }
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+        format!("role with OID {} does not exist", role.to_u32()),
+    )
+    .hint("Give the ledger to a role that exists."))
+}
+
 pub fn role_exists(role: pg_sys::Oid) -> bool {
     // SAFETY: a catalog look-up by value.
     !unsafe { pg_sys::GetUserNameFromId(role, true) }.is_null()

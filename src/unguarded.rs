@@ -35,6 +35,11 @@ unsafe extern "C-unwind" {
         unchanged: bool,
         info: *mut pg_sys::IndexInfo,
     ) -> bool;
+    /// From `catalog/pg_inherits.h`.
+    pub fn find_inheritance_children(
+        parent: pg_sys::Oid,
+        lock: pg_sys::LOCKMODE,
+    ) -> *mut pg_sys::List;
     pub fn heap_attisnull(
         tuple: pg_sys::HeapTuple,
         column: i32,

@@ -10,9 +10,10 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::detection::{self, Choices, Preset};
+use super::mapping_view::{self, MappingView};
 use super::objects::{MAPPED_MOVES, OBJECTS, Objects};
 use super::registry::{self, Registration, State};
-use super::{expressions, members};
+use super::{expressions, members, triggers};
 use crate::error::{Failure, OrRaise, required};
 use crate::security;
 use crate::snapshots::{backfill, storage};
@@ -151,8 +152,11 @@ fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure
 
     let tables_of_storage = storage::create(&objects, &mapping)?;
     let mapped_moves = names::relation(&objects.name(MAPPED_MOVES))?;
+    let registered = MappingView::read(mapped_moves, arguments.ledger, mapping.layout())
+        .map_err(|what| mapping_view::changed(&table.name, &what))?
+        .registered();
     for member in &tables {
-        members::create_triggers(*member)?;
+        triggers::create(*member)?;
     }
     registry::register(&Registration {
         ledger: arguments.ledger,
@@ -164,6 +168,8 @@ fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure
         months: tables_of_storage.months,
         mapped_moves,
         members: &tables,
+        schema: &schema,
+        registered: &registered,
     })?;
     let ledger = registry::get(arguments.ledger)?;
     storage::give_to_owner(&ledger)?;
@@ -213,15 +219,15 @@ fn created(
 ) -> Vec<(String, String, String)> {
     OBJECTS
         .iter()
-        .filter(|object| with_relations || storage::is_made_at_once(object.name))
+        .filter(|object| with_relations || object.is_made_at_once)
         .map(|object| {
             (
                 objects.name(object.name),
-                object.kind.into(),
+                object.kind.name().into(),
                 object.purpose.into(),
             )
         })
-        .chain(members::triggers(ledger).map(|(name, event, ..)| {
+        .chain(triggers::of(ledger).map(|(name, event, ..)| {
             (
                 format!("{} on {ledger_name}", crate::sql::quote_identifier(name)),
                 "trigger".into(),

@@ -68,20 +68,8 @@ unsafe fn capture_statement(
         return Ok(());
     };
     let mut legs = plan.buffer();
-    for (rows, retract) in [(trigger.tg_oldtable, true), (trigger.tg_newtable, false)] {
-        if rows.is_null() {
-            continue;
-        }
-        // SAFETY: a transition table of the trigger's relation, which stays open during the call.
-        unsafe {
-            let mut rows = Rows::open(trigger, rows, plan.columns);
-            legs.reserve(rows.count.min(MOST_EXPECTED_KEYS));
-            while rows.next() {
-                plan.collect(rows.slot, &mut legs, retract)?;
-            }
-            rows.close();
-        }
-    }
+    // SAFETY: as the caller promises.
+    plan.evaluating(|| unsafe { collect_statement(trigger, &plan, &mut legs) })?;
     let mut changed = plan
         .told
         .as_ref()
@@ -94,6 +82,28 @@ unsafe fn capture_statement(
         changes::note(trigger, relation, keys);
     }
     plan.reuse(legs);
+    Ok(())
+}
+
+unsafe fn collect_statement(
+    trigger: &pg_sys::TriggerData,
+    plan: &Plan,
+    legs: &mut LegBuffer,
+) -> Result<(), Failure> {
+    for (rows, retract) in [(trigger.tg_oldtable, true), (trigger.tg_newtable, false)] {
+        if rows.is_null() {
+            continue;
+        }
+        // SAFETY: a transition table of the trigger's relation, which stays open during the call.
+        unsafe {
+            let mut rows = Rows::open(trigger, rows, plan.columns);
+            legs.reserve(rows.count.min(MOST_EXPECTED_KEYS));
+            while rows.next() {
+                plan.collect(rows.slot, legs, retract)?;
+            }
+            rows.close();
+        }
+    }
     Ok(())
 }
 

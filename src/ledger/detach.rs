@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use super::members;
 use super::registry::{self, Ledger, relation_name};
+use super::triggers;
 use crate::error::{Failure, OrRaise, required};
 use crate::security;
 use crate::snapshots::storage;
@@ -36,8 +37,8 @@ fn detach(ledger: &Ledger, drop_data: bool) -> Result<Vec<(String, String, Strin
     registry::unregister(ledger.oid)?;
     let mut done = Vec::new();
     for member in tables {
-        members::drop_triggers(member)?;
-        for (name, ..) in members::triggers(member) {
+        triggers::drop_all(member)?;
+        for (name, ..) in triggers::of(member) {
             let trigger = format!(
                 "{} on {}",
                 crate::sql::quote_identifier(name),

@@ -1,37 +1,49 @@
-//! What dropping a table, a view or a trigger means for ledgers.
+//! What dropping a table, a view, a trigger or a rule means for ledgers.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::registry::{self, Ledger, State};
-use super::{members, registry::relation_name};
+use super::following;
+use super::registry::{self, relation_name};
 use crate::error::{Failure, OrRaise};
 use crate::security;
 
-/// Called by the event trigger after relations were dropped, with their OIDs, and with the tables
-/// ('schema.table') that lost a capture trigger.
+/// Called by the event trigger after objects were dropped: with relations and functions that are gone,
+/// and with relations that lost a trigger or a rule.
 #[pg_extern(sql = false)]
-fn after_drop(relations: Option<Vec<pg_sys::Oid>>, triggers: Option<Vec<Option<String>>>) {
-    let relations = relations.unwrap_or_default();
-    let triggers: Vec<String> = triggers.unwrap_or_default().into_iter().flatten().collect();
-    security::with_safe_path(|| after(&relations, &triggers)).or_raise();
+fn after_drop(
+    relations: Option<Vec<Option<pg_sys::Oid>>>,
+    functions: Option<Vec<Option<pg_sys::Oid>>>,
+    altered: Option<Vec<Option<pg_sys::Oid>>>,
+) {
+    let list = |oids: Option<Vec<Option<pg_sys::Oid>>>| -> Vec<pg_sys::Oid> {
+        oids.into_iter().flatten().flatten().collect()
+    };
+    security::with_safe_path(|| after(&list(relations), &list(functions), &list(altered)))
+        .or_raise();
 }
 
-fn after(relations: &[pg_sys::Oid], triggers: &[String]) -> Result<(), Failure> {
-    for row in registered()? {
+fn after(
+    relations: &[pg_sys::Oid],
+    functions: &[pg_sys::Oid],
+    altered: &[pg_sys::Oid],
+) -> Result<(), Failure> {
+    let concerned = following::touched(relations)?;
+    for ledger in &concerned {
+        let row = registered(*ledger)?;
         if relations.contains(&row.ledger) {
             forget(&row)?;
-            continue;
-        }
-        if row.parts.iter().any(|part| relations.contains(part)) {
+        } else if row.parts.iter().any(|part| relations.contains(part)) {
             return Err(part_dropped(&row));
-        }
-        if row.members.iter().any(|member| relations.contains(member)) {
+        } else if row.members.iter().any(|member| relations.contains(member)) {
             return Err(member_dropped(&row));
         }
-        if !triggers.is_empty() {
-            mark_if_triggers_went(&row)?;
-        }
+    }
+    if !concerned.is_empty() || !functions.is_empty() {
+        registry::forget_objects(relations, functions)?;
+    }
+    for ledger in following::touched(altered)? {
+        following::follow(ledger)?;
     }
     Ok(())
 }
@@ -44,30 +56,33 @@ struct Row {
     members: Vec<pg_sys::Oid>,
 }
 
-/// The registry as it is, ledgers that are gone included.
-fn registered() -> Result<Vec<Row>, Failure> {
-    let rows = Spi::connect_mut(|client| {
-        let mut rows = Vec::new();
-        let result = client.update(
-            "SELECT l.ledger::oid, \
-                    ARRAY[l.pending::oid, l.days, l.openings, l.months, l.mapped_moves], \
+/// What is registered of a ledger, which may be gone itself.
+fn registered(ledger: pg_sys::Oid) -> Result<Row, Failure> {
+    if registry::has_fixed_snapshot() {
+        registry::require_newest(ledger)?;
+    }
+    let found = Spi::connect_mut(|client| {
+        let rows = client.update(
+            "SELECT ARRAY[l.pending::oid, l.days, l.openings, l.months, l.mapped_moves], \
                     l.members::oid[] \
-             FROM inventory_perf.ledger l",
-            None,
-            &[],
+             FROM inventory_perf.ledger l WHERE l.ledger = $1::oid",
+            Some(1),
+            &[ledger.into()],
         )?;
-        for row in result {
-            let ledger = row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid);
-            rows.push(Row {
-                ledger,
-                name: relation_name(ledger),
-                parts: row.get::<Vec<pg_sys::Oid>>(2)?.unwrap_or_default(),
-                members: row.get::<Vec<pg_sys::Oid>>(3)?.unwrap_or_default(),
-            });
+        match rows.is_empty() {
+            true => Ok((None, None)),
+            false => rows.first().get_two::<Vec<pg_sys::Oid>, Vec<pg_sys::Oid>>(),
         }
-        Ok::<_, pgrx::spi::Error>(rows)
     })?;
-    Ok(rows)
+    let (Some(parts), Some(members)) = found else {
+        return Err(registry::attached_later(ledger));
+    };
+    Ok(Row {
+        ledger,
+        name: relation_name(ledger),
+        parts,
+        members,
+    })
 }
 
 /// The ledger itself was dropped: what was derived from it goes as well.
@@ -106,16 +121,4 @@ fn member_dropped(row: &Row) -> Failure {
     )
     .detail("The snapshots still count its rows.")
     .hint("Run ALTER TABLE … DETACH PARTITION first, which takes its rows out, then drop it.")
-}
-
-fn mark_if_triggers_went(row: &Row) -> Result<(), Failure> {
-    let Some(ledger): Option<Ledger> = registry::find(row.ledger)? else {
-        return Ok(());
-    };
-    if ledger.state != State::Ready || !members::lacks_triggers(ledger.oid)? {
-        return Ok(());
-    }
-    registry::set_state(ledger.oid, State::Stale)?;
-    members::warn_stale(&ledger, "a capture trigger was dropped or replaced");
-    Ok(())
 }

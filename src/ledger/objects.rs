@@ -10,22 +10,41 @@ pub const DAYS: &str = "stock_days";
 pub const OPENINGS: &str = "stock_openings";
 pub const MONTHS: &str = "stock_months";
 pub const MAPPED_MOVES: &str = "stock_mapped_moves";
-const OPENING_ENTRIES: &str = "stock_opening_entries";
-const DAY_ENTRIES: &str = "stock_day_entries";
-const PENDING_ENTRIES: &str = "stock_pending_entries";
-const SNAPSHOTS: &str = "daily_stock_snapshots";
-const LEVELS: &str = "stock_levels";
-const STOCK_ON: &str = "stock_on";
-const STOCK_PERIOD: &str = "stock_period";
-const STOCK_HISTORY: &str = "stock_history";
+pub const OPENING_ENTRIES: &str = "stock_opening_entries";
+pub const DAY_ENTRIES: &str = "stock_day_entries";
+pub const PENDING_ENTRIES: &str = "stock_pending_entries";
+pub const SNAPSHOTS: &str = "daily_stock_snapshots";
+pub const LEVELS: &str = "stock_levels";
+pub const STOCK_ON: &str = "stock_on";
+pub const STOCK_PERIOD: &str = "stock_period";
+pub const STOCK_HISTORY: &str = "stock_history";
 
 /// One object, for the list that attaching returns.
 pub struct Object {
     pub name: &'static str,
     /// A function's arguments, which tell it from others of its name.
     pub arguments: &'static str,
-    pub kind: &'static str,
+    pub kind: Kind,
+    /// Whether attaching itself creates it; the others are created once the storage is filled.
+    pub is_made_at_once: bool,
     pub purpose: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Table,
+    View,
+    Function,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::View => "view",
+            Self::Function => "function",
+        }
+    }
 }
 
 /// Every object with a name of its own, in the order of creation.
@@ -33,79 +52,92 @@ pub const OBJECTS: [Object; 13] = [
     Object {
         name: SNAPSHOTS,
         arguments: "",
-        kind: "view",
+        kind: Kind::View,
+        is_made_at_once: false,
         purpose: "opening, in, out and closing quantity of every key and day with a movement",
     },
     Object {
         name: LEVELS,
         arguments: "",
-        kind: "view",
+        kind: Kind::View,
+        is_made_at_once: false,
         purpose: "quantity on hand now, of every key",
     },
     Object {
         name: STOCK_ON,
         arguments: "(date)",
-        kind: "function",
+        kind: Kind::Function,
+        is_made_at_once: false,
         purpose: "stock of every key at the end of a day",
     },
     Object {
         name: STOCK_HISTORY,
         arguments: "(date, date)",
-        kind: "function",
+        kind: Kind::Function,
+        is_made_at_once: false,
         purpose: "every key on every day of a range",
     },
     Object {
         name: STOCK_PERIOD,
         arguments: "(date, date)",
-        kind: "function",
+        kind: Kind::Function,
+        is_made_at_once: false,
         purpose: "opening, in, out and closing of every key over a range of days",
     },
     Object {
         name: PENDING,
         arguments: "",
-        kind: "table",
+        kind: Kind::Table,
+        is_made_at_once: true,
         purpose: "internal: changes not folded yet",
     },
     Object {
         name: DAYS,
         arguments: "",
-        kind: "table",
+        kind: Kind::Table,
+        is_made_at_once: true,
         purpose: "internal: movements per key and day",
     },
     Object {
         name: OPENINGS,
         arguments: "",
-        kind: "table",
+        kind: Kind::Table,
+        is_made_at_once: true,
         purpose: "internal: balances when a month began",
     },
     Object {
         name: MONTHS,
         arguments: "",
-        kind: "table",
+        kind: Kind::Table,
+        is_made_at_once: true,
         purpose: "internal: months with movements",
     },
     Object {
         name: MAPPED_MOVES,
         arguments: "",
-        kind: "view",
+        kind: Kind::View,
+        is_made_at_once: true,
         purpose: "internal: the ledger as it is mapped",
     },
     Object {
         name: OPENING_ENTRIES,
         arguments: "",
-        kind: "view",
+        kind: Kind::View,
+        is_made_at_once: false,
         purpose: "internal: the openings for readers of the ledger",
     },
     Object {
         name: DAY_ENTRIES,
         arguments: "",
-        kind: "view",
+        kind: Kind::View,
+        is_made_at_once: false,
         purpose: "internal: the days for readers of the ledger",
     },
     Object {
         name: PENDING_ENTRIES,
         arguments: "",
-        kind: "view",
+        kind: Kind::View,
+        is_made_at_once: false,
         purpose: "internal: the pending changes for readers of the ledger",
     },
 ];
@@ -150,38 +182,6 @@ impl<'a> Objects<'a> {
         qualified(self.schema, &format!("{}{object}", self.prefix))
     }
 
-    pub fn opening_entries(&self) -> String {
-        self.name(OPENING_ENTRIES)
-    }
-
-    pub fn day_entries(&self) -> String {
-        self.name(DAY_ENTRIES)
-    }
-
-    pub fn pending_entries(&self) -> String {
-        self.name(PENDING_ENTRIES)
-    }
-
-    pub fn snapshots(&self) -> String {
-        self.name(SNAPSHOTS)
-    }
-
-    pub fn levels(&self) -> String {
-        self.name(LEVELS)
-    }
-
-    pub fn stock_on(&self) -> String {
-        self.name(STOCK_ON)
-    }
-
-    pub fn stock_period(&self) -> String {
-        self.name(STOCK_PERIOD)
-    }
-
-    pub fn stock_history(&self) -> String {
-        self.name(STOCK_HISTORY)
-    }
-
     /// The object as DROP, GRANT and ALTER name it.
     pub fn signature(&self, object: &Object) -> String {
         format!("{}{}", self.name(object.name), object.arguments)
@@ -206,7 +206,7 @@ mod unit {
     fn the_prefix_stands_before_the_name() {
         let objects = Objects::new("Stock", "odoo_");
         assert_eq!(
-            objects.snapshots(),
+            objects.name(SNAPSHOTS),
             "\"Stock\".\"odoo_daily_stock_snapshots\""
         );
         assert_eq!(

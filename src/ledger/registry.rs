@@ -4,7 +4,10 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::ffi::CStr;
 
+use super::integrity::Identity;
 use super::mapping::Mapping;
+use super::mapping_view::Registered;
+use super::objects::{self, Kind, OBJECTS, Object, Objects};
 use crate::error::Failure;
 use crate::security;
 use crate::template::Template;
@@ -25,6 +28,11 @@ pub struct Ledger {
     pub openings: pg_sys::Oid,
     pub months: pg_sys::Oid,
     pub mapped_moves: pg_sys::Oid,
+    /// The views and functions that attaching created, in the order of their kind in `OBJECTS`; none
+    /// before the storage is filled. InvalidOid for one that was dropped.
+    pub views: Vec<pg_sys::Oid>,
+    pub functions: Vec<pg_sys::Oid>,
+    pub registered: Registered,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +71,8 @@ pub struct Registration<'a> {
     pub months: pg_sys::Oid,
     pub mapped_moves: pg_sys::Oid,
     pub members: &'a [pg_sys::Oid],
+    pub schema: &'a str,
+    pub registered: &'a Registered,
 }
 
 /// The registered ledger, if it is one.
@@ -107,6 +117,12 @@ pub fn find(ledger: pg_sys::Oid) -> Result<Option<Ledger>, Failure> {
                 openings: oid("openings")?,
                 months: oid("months")?,
                 mapped_moves: oid("mapped_moves")?,
+                views: row.get_by_name("views")?.unwrap_or_default(),
+                functions: row.get_by_name("functions")?.unwrap_or_default(),
+                registered: Registered {
+                    expressions: row.get_by_name("expressions")?.unwrap_or_default(),
+                    fingerprint: text("fingerprint")?,
+                },
             }))
         })
     })
@@ -177,6 +193,9 @@ pub fn register(registration: &Registration) -> Result<(), Failure> {
             registration.months.into(),
             registration.mapped_moves.into(),
             registration.members.to_vec().into(),
+            crate::sql::quote_identifier(registration.schema).into(),
+            registration.registered.expressions.clone().into(),
+            registration.registered.fingerprint.as_str().into(),
         ],
     )
 }
@@ -188,6 +207,33 @@ pub fn lock(ledger: pg_sys::Oid) -> Result<(), Failure> {
         "SELECT FROM inventory_perf.ledger WHERE ledger = $1::oid FOR UPDATE",
         &[ledger.into()],
     )
+}
+
+/// Whether the transaction reads with the snapshot that it began with.
+pub fn has_fixed_snapshot() -> bool {
+    // SAFETY: reads a backend variable.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
+/// The registered ledger as it is now, to be changed; error 40001 for a transaction whose snapshot is
+/// older than that.
+pub fn find_newest(ledger: pg_sys::Oid) -> Result<Ledger, Failure> {
+    if has_fixed_snapshot() {
+        require_newest(ledger)?;
+    }
+    find(ledger)?.ok_or_else(|| attached_later(ledger))
+}
+
+/// Of a ledger that a fixed snapshot is too old to see.
+pub fn attached_later(ledger: pg_sys::Oid) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        format!(
+            "ledger {} was attached after this transaction's snapshot",
+            relation_name(ledger)
+        ),
+    )
+    .hint("Retry the transaction.")
 }
 
 /// Error 40001 for a transaction whose snapshot is older than what is recorded of the ledger.
@@ -206,6 +252,46 @@ pub fn set_members(ledger: pg_sys::Oid, members: &[pg_sys::Oid]) -> Result<(), F
     )
 }
 
+/// Records what answers, once it is created.
+pub fn set_objects(
+    ledger: pg_sys::Oid,
+    views: &[pg_sys::Oid],
+    functions: &[pg_sys::Oid],
+) -> Result<(), Failure> {
+    change(
+        ledger,
+        "UPDATE inventory_perf.ledger \
+         SET views = $2::oid[]::regclass[], functions = $3::oid[]::regprocedure[] \
+         WHERE ledger = $1::oid",
+        &[
+            ledger.into(),
+            views.to_vec().into(),
+            functions.to_vec().into(),
+        ],
+    )
+}
+
+/// Views and functions that are gone are nobody's any more, whatever gets their numbers.
+pub fn forget_objects(relations: &[pg_sys::Oid], functions: &[pg_sys::Oid]) -> Result<(), Failure> {
+    change_quietly(
+        include_str!("../../sql/ledger/forget_objects.sql"),
+        &[relations.to_vec().into(), functions.to_vec().into()],
+    )
+}
+
+/// Records how the mapping reads by now, where a name in it is another one.
+pub fn set_registered(ledger: pg_sys::Oid, registered: &Registered) -> Result<(), Failure> {
+    change_quietly(
+        "UPDATE inventory_perf.ledger SET expressions = $2, fingerprint = $3 \
+         WHERE ledger = $1::oid",
+        &[
+            ledger.into(),
+            registered.expressions.clone().into(),
+            registered.fingerprint.as_str().into(),
+        ],
+    )
+}
+
 /// Starts a new generation even when the state stays the same: that is what tells readers with an
 /// older snapshot that the storage was replaced after it.
 pub fn set_state(ledger: pg_sys::Oid, state: State) -> Result<(), Failure> {
@@ -215,6 +301,24 @@ pub fn set_state(ledger: pg_sys::Oid, state: State) -> Result<(), Failure> {
          WHERE ledger = $1::oid",
         &[ledger.into(), state.name().into()],
     )
+}
+
+/// The number that changes whenever the storage was filled or became stale.
+pub fn generation(ledger: pg_sys::Oid) -> Result<i64, Failure> {
+    let owner = security::extension_owner()?;
+    let generation = security::run_as(owner, || {
+        Spi::connect_mut(|client| {
+            client
+                .update(
+                    "SELECT generation FROM inventory_perf.ledger WHERE ledger = $1::oid",
+                    Some(1),
+                    &[ledger.into()],
+                )?
+                .first()
+                .get_one::<i64>()
+        })
+    })?;
+    Ok(generation.unwrap_or(0))
 }
 
 /// What older snapshots read of the ledger and of its storage does not go together any more, so
@@ -308,10 +412,103 @@ pub fn relation_name(relation: pg_sys::Oid) -> String {
     }
 }
 
+/// A function as SQL names it, qualified, without its arguments; none if it is gone.
+fn function_name(function: pg_sys::Oid) -> Option<String> {
+    // SAFETY: catalog look-ups that return NULL for what does not exist.
+    unsafe {
+        let name = pg_sys::get_func_name(function);
+        let schema = pg_sys::get_namespace_name(pg_sys::get_func_namespace(function));
+        (!name.is_null() && !schema.is_null()).then(|| {
+            crate::sql::qualified(
+                &CStr::from_ptr(schema).to_string_lossy(),
+                &CStr::from_ptr(name).to_string_lossy(),
+            )
+        })
+    }
+}
+
+/// A function of this owner as DROP and ALTER name it, with its arguments.
+pub fn function_signature(function: pg_sys::Oid, owner: pg_sys::Oid) -> Option<String> {
+    let name = function_name(function)?;
+    // SAFETY: catalog look-ups by value; the row is read before it is released.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::PROCOID as i32,
+            pg_sys::Datum::from(function),
+        );
+        if tuple.is_null() {
+            return None;
+        }
+        let row = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>();
+        let is_owned = row.proowner == owner;
+        let arguments: Vec<String> = (0..row.proargtypes.dim1 as usize)
+            .map(|argument| *row.proargtypes.values.as_ptr().add(argument))
+            .map(|type_oid| {
+                CStr::from_ptr(pg_sys::format_type_be(type_oid))
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        pg_sys::ReleaseSysCache(tuple);
+        is_owned.then(|| format!("{name}({})", arguments.join(", ")))
+    }
+}
+
 impl Ledger {
+    pub fn identity(&self) -> Identity {
+        Identity {
+            ledger: self.oid,
+            layout: self.mapping.layout(),
+            pending: self.pending,
+            days: self.days,
+            openings: self.openings,
+            months: self.months,
+            mapped_moves: self.mapped_moves,
+            registered: self.registered.clone(),
+        }
+    }
+
+    /// The relation or function that is an object of the ledger, by whatever name and in whatever
+    /// schema it is by now; InvalidOid if it is not there.
+    pub fn object(&self, object: &Object) -> pg_sys::Oid {
+        let position = || {
+            OBJECTS
+                .iter()
+                .filter(|other| other.kind == object.kind && !other.is_made_at_once)
+                .position(|other| other.name == object.name)
+        };
+        let one_of = |objects: &[pg_sys::Oid]| {
+            position()
+                .and_then(|position| objects.get(position).copied())
+                .unwrap_or(pg_sys::InvalidOid)
+        };
+        match (object.name, object.kind) {
+            (objects::PENDING, _) => self.pending,
+            (objects::DAYS, _) => self.days,
+            (objects::OPENINGS, _) => self.openings,
+            (objects::MONTHS, _) => self.months,
+            (objects::MAPPED_MOVES, _) => self.mapped_moves,
+            (_, Kind::Function) => one_of(&self.functions),
+            (_, Kind::View | Kind::Table) => one_of(&self.views),
+        }
+    }
+
+    /// The name of an object as SQL writes it; of one that is not created yet, the name that it gets.
+    pub fn object_name(&self, name: &str) -> String {
+        let object = OBJECTS.iter().find(|object| object.name == name);
+        let found = object.and_then(|object| {
+            let oid = self.object(object);
+            match object.kind {
+                _ if oid == pg_sys::InvalidOid => None,
+                Kind::Function => function_name(oid),
+                Kind::View | Kind::Table => Some(relation_name(oid)),
+            }
+        });
+        found.unwrap_or_else(|| Objects::new(&self.schema, &self.prefix).name(name))
+    }
+
     /// The names and keys that the SQL templates are filled with.
     pub fn template(&self) -> Template {
-        let objects = super::objects::Objects::new(&self.schema, &self.prefix);
         let keys = &self.mapping.keys;
         let quoted = |name: &str| crate::sql::quote_identifier(name);
         let mut template = Template {
@@ -337,14 +534,20 @@ impl Ledger {
             .set("openings", relation_name(self.openings))
             .set("months", relation_name(self.months))
             .set("in_period", include_str!("../../sql/ledger/in_period.sql"))
-            .set("opening_entries", objects.opening_entries())
-            .set("day_entries", objects.day_entries())
-            .set("pending_entries", objects.pending_entries())
-            .set("snapshots", objects.snapshots())
-            .set("levels", objects.levels())
-            .set("stock_on", objects.stock_on())
-            .set("stock_period", objects.stock_period())
-            .set("stock_history", objects.stock_history())
+            .set(
+                "opening_entries",
+                self.object_name(objects::OPENING_ENTRIES),
+            )
+            .set("day_entries", self.object_name(objects::DAY_ENTRIES))
+            .set(
+                "pending_entries",
+                self.object_name(objects::PENDING_ENTRIES),
+            )
+            .set("snapshots", self.object_name(objects::SNAPSHOTS))
+            .set("levels", self.object_name(objects::LEVELS))
+            .set("stock_on", self.object_name(objects::STOCK_ON))
+            .set("stock_period", self.object_name(objects::STOCK_PERIOD))
+            .set("stock_history", self.object_name(objects::STOCK_HISTORY))
             .set(
                 "legs",
                 self.mapping.legs_query(&relation_name(self.mapped_moves)),

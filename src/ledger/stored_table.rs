@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 
 use super::storage_row::StorageRow;
-use super::table_writer::{TableWriter, altered};
+use super::table_writer::{TableWriter, altered, altered_columns, is_without_nulls};
 use crate::error::Failure;
 use crate::memory::Memory;
 
@@ -40,6 +40,9 @@ impl StoredTable {
         // keeps active, and the index stays open as long as the scan.
         unsafe {
             let relation = pg_sys::table_open(table, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
+            if !is_without_nulls(relation) {
+                return Err(altered_columns(table));
+            }
             pg_sys::list_free(pg_sys::RelationGetIndexList(relation));
             let primary_key = (*relation).rd_pkindex;
             if primary_key == pg_sys::InvalidOid {

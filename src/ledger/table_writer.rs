@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 use super::registry::relation_name;
 use super::storage_row::StorageRow;
 use crate::error::Failure;
+use crate::relcache;
 use crate::versions;
 
 /// Rows that one heap_multi_insert() takes: about a page of them. More would need more slots, each
@@ -214,18 +215,36 @@ pub unsafe fn open_to_write(
     Err(altered_columns(table))
 }
 
-/// Whether the columns of an open table have exactly these types. Calls nothing of the backend.
+/// Whether an open relation is a table of PostgreSQL's own format, whose columns have exactly these
+/// types. Calls nothing of the backend.
 ///
 /// # Safety
 /// The caller keeps the relation open.
 pub unsafe fn has_columns(relation: pg_sys::Relation, types: &[pg_sys::Oid]) -> bool {
-    // SAFETY: the descriptor of an open table has that many attributes.
-    let descriptor = unsafe { pgrx::PgTupleDesc::from_pg_unchecked((*relation).rd_att) };
-    descriptor.len() == types.len()
+    // SAFETY: an open relation has its row of pg_class, and as many attributes as its descriptor
+    // says.
+    let (class, descriptor) = unsafe {
+        (
+            &*(*relation).rd_rel,
+            pgrx::PgTupleDesc::from_pg_unchecked((*relation).rd_att),
+        )
+    };
+    relcache::is_permanent_heap(class)
+        && descriptor.len() == types.len()
         && descriptor
             .iter()
             .zip(types)
             .all(|(column, type_oid)| column.atttypid == *type_oid && !column.attisdropped)
+}
+
+/// Whether no row of an open table holds a NULL.
+///
+/// # Safety
+/// The caller keeps the relation open.
+pub unsafe fn is_without_nulls(relation: pg_sys::Relation) -> bool {
+    // SAFETY: the descriptor of an open table has that many attributes.
+    let descriptor = unsafe { pgrx::PgTupleDesc::from_pg_unchecked((*relation).rd_att) };
+    descriptor.iter().all(|column| column.attnotnull)
 }
 
 pub fn altered_columns(table: pg_sys::Oid) -> Failure {

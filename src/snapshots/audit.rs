@@ -6,12 +6,13 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::untyped::{argument, day_sql};
-use super::{backfill, fold};
+use super::{backfill, fold, guard};
 use crate::cache::rules::altered;
 use crate::error::{Failure, OrRaise, required};
 use crate::executor::{raw_function, return_rows};
 use crate::ledger::members;
 use crate::ledger::registry::{self, Ledger, State};
+use crate::ledger::triggers;
 use crate::security;
 
 raw_function!(
@@ -176,9 +177,7 @@ fn repair(ledger: &Ledger) -> Result<i64, Failure> {
         )
         .hint("Run inventory_perf.backfill_ledger() first."));
     }
-    // SAFETY: reads a backend variable.
-    let has_fixed_snapshot = unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as i32;
-    if ledger.state == State::Stale && has_fixed_snapshot {
+    if ledger.state == State::Stale && registry::has_fixed_snapshot() {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,
             "a stale ledger cannot be repaired with the snapshot of a transaction",
@@ -186,7 +185,7 @@ fn repair(ledger: &Ledger) -> Result<i64, Failure> {
         .detail("What was written before its triggers came back may be invisible to it.")
         .hint("Run repair_ledger() with isolation level READ COMMITTED."));
     }
-    mend_triggers(&ledger)?;
+    mend(&ledger)?;
     members::hold(ledger.oid)?;
     if ledger.state == State::Stale {
         // Its relations answer again, which the correction itself reads; what they answer is
@@ -198,8 +197,12 @@ fn repair(ledger: &Ledger) -> Result<i64, Failure> {
     correct(&ledger, None, None, None)
 }
 
-/// Triggers that were dropped or disabled are there again afterwards, before anything is read.
-pub fn mend_triggers(ledger: &Ledger) -> Result<(), Failure> {
+/// Triggers that were dropped or disabled are there again afterwards, before anything is read, and
+/// the tables that are counted are those that the ledger has.
+pub fn mend(ledger: &Ledger) -> Result<(), Failure> {
+    if let Err(damage) = ledger.identity().check() {
+        return Err(guard::damaged(&ledger.name, &damage));
+    }
     if ledger.state != State::Stale {
         return Ok(());
     }
@@ -207,8 +210,12 @@ pub fn mend_triggers(ledger: &Ledger) -> Result<(), Failure> {
         "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
         ledger.name
     ))?;
-    for member in members::current(ledger.oid)? {
-        members::create_triggers(member)?;
+    let members = members::current(ledger.oid)?;
+    members::check_kinds(&members)?;
+    members::check_parents(ledger.oid, &members)?;
+    members::refuse_subscribed(&members)?;
+    for member in &members {
+        triggers::create(*member)?;
     }
-    Ok(())
+    registry::set_members(ledger.oid, &members)
 }

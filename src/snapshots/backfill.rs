@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 use super::storage;
 use crate::cache::rules::altered;
 use crate::error::{Failure, OrRaise, required};
-use crate::ledger::expressions;
+use crate::ledger::following;
 use crate::ledger::keys::{KeyInterner, KeyType};
 use crate::ledger::legs::{LegBuffer, MeasureType, Movements};
 use crate::ledger::members;
@@ -33,7 +33,12 @@ fn fill_tables(ledger: &Ledger) -> Result<i64, Failure> {
     // SAFETY: the latest snapshot, whatever the isolation level: it sees all that writers have
     // committed before the triggers, or the lock, were there. It stays active until it is popped;
     // an error pops it as well.
-    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+    unsafe {
+        // Nor does the mapping become another one after it was checked.
+        let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+        pg_sys::LockRelationOid(ledger.mapped_moves, lock);
+        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+    }
     let mut reading = Reading::new(buffer(ledger)?, ledger, expected_rows(ledger)?);
     reading.run(&format!(
         "SELECT * FROM {}",
@@ -88,32 +93,22 @@ fn write(ledger: &Ledger, buffer: &mut LegBuffer, mut runs: Runs) -> Result<(), 
 
 fn buffer(ledger: &Ledger) -> Result<LegBuffer, Failure> {
     let layout = ledger.mapping.layout();
-    let types = expressions::column_types(ledger.mapped_moves);
-    let measure = |column: usize| {
-        types
-            .get(column)
-            .and_then(|(type_oid, _)| MeasureType::of(*type_oid))
-            .ok_or_else(|| {
-                Failure::new(
-                    PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-                    format!("mapping view of ledger {} was changed", ledger.name),
-                )
-                .hint("Detach the ledger and attach it again.")
-            })
-    };
-    let key_types = types
+    let view = ledger
+        .identity()
+        .check()
+        .map_err(|damage| super::guard::damaged(&ledger.name, &damage))?;
+    let measure = |column: usize| MeasureType::of(view.columns[column].type_oid);
+    let key_types = view.columns[..layout.keys]
         .iter()
-        .take(layout.keys)
-        .map(|(type_oid, collation)| KeyType::new(*type_oid, *collation))
+        .map(|key| KeyType::new(key.type_oid, key.collation))
         .collect::<Result<_, _>>()?;
-    let value_type = match layout.value {
-        Some(column) => measure(column)?,
-        None => MeasureType::BigInteger,
-    };
     Ok(LegBuffer::new(
         layout,
-        measure(layout.quantity)?,
-        value_type,
+        measure(layout.quantity).unwrap_or(MeasureType::BigInteger),
+        layout
+            .value
+            .and_then(measure)
+            .unwrap_or(MeasureType::BigInteger),
         KeyInterner::new(key_types),
     ))
 }
@@ -195,6 +190,9 @@ fn backfill_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
             }
             refuse_own_attach(&ledger)?;
             members::hold(ledger.oid)?;
+            if let Some(reason) = following::escapes(&members::current(ledger.oid)?)? {
+                return Err(super::guard::damaged(&ledger.name, &reason));
+            }
             let rows = fill(&ledger)?;
             storage::create_relations(&ledger)?;
             registry::set_state(ledger.oid, State::Ready)?;
@@ -242,7 +240,7 @@ fn rebuild_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
                 )
                 .hint("Run inventory_perf.backfill_ledger() first."));
             }
-            super::audit::mend_triggers(&ledger)?;
+            super::audit::mend(&ledger)?;
             members::hold(ledger.oid)?;
             storage::truncate(&ledger, false)?;
             drop_indexes(&ledger)?;

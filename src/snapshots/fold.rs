@@ -13,6 +13,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::collections::BTreeSet;
 
+use super::guard;
 use crate::calendar::Month;
 use crate::error::Failure;
 use crate::ledger::capture::check_interrupts;
@@ -34,6 +35,9 @@ pub struct Folded {
 pub fn fold(ledger: &Ledger, until: Option<Date>) -> Result<Folded, Failure> {
     if ledger.state == State::AwaitingBackfill {
         return Ok(Folded::default());
+    }
+    if let Err(damage) = ledger.identity().check() {
+        return Err(guard::damaged(&ledger.name, &damage));
     }
     let folded = security::run_as(ledger.owner, || {
         lock_tables(ledger);

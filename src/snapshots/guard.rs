@@ -6,22 +6,30 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::error::{Failure, OrRaise, required};
 use crate::invalidation;
+use crate::ledger::integrity::Identity;
+use crate::ledger::mapping::Mapping;
+use crate::ledger::mapping_view::Registered;
 use crate::ledger::registry::{self, State};
+use crate::ledger::table_writer::{altered_columns, has_columns, is_without_nulls};
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Entry {
     epoch: u64,
     state: State,
+    /// What is wrong with storage or mapping, if they are not what attaching made.
+    damage: Option<Rc<str>>,
+    /// The ledger's columns that are mapped; none if the mapping cannot be believed.
+    mapped_columns: Rc<[i16]>,
     /// Who wrote the ledger's row in the registry; InvalidTransactionId once it is frozen.
     writer: pg_sys::TransactionId,
     generation: i64,
     pub days: pg_sys::Oid,
     pub openings: pg_sys::Oid,
     months: pg_sys::Oid,
-    mapped_moves: pg_sys::Oid,
 }
 
 thread_local! {
@@ -66,8 +74,25 @@ pub fn check(ledger: pg_sys::Oid) -> Result<Entry, Failure> {
         }
         State::Stale => return Err(not_ready(ledger, "is stale", "rebuild_ledger")),
     }
+    if let Some(damage) = &entry.damage {
+        return Err(damaged(&registry::relation_name(ledger), damage));
+    }
     check_snapshot(ledger, &entry)?;
     Ok(entry)
+}
+
+/// Of a ledger whose storage, mapping or triggers are not what attaching made.
+pub fn damaged(ledger: &str, damage: &str) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("ledger {ledger} is stale: {damage}"),
+    )
+    .detail("Its snapshots would not be exact, so they are not given.")
+    .hint(format!(
+        "Undo the change and run inventory_perf.rebuild_ledger({name}), or run \
+         inventory_perf.detach_ledger({name}, drop_data => true) and attach the ledger again.",
+        name = crate::sql::quote_literal(ledger)
+    ))
 }
 
 fn not_ready(ledger: pg_sys::Oid, what: &str, remedy: &str) -> Failure {
@@ -84,7 +109,7 @@ fn not_ready(ledger: pg_sys::Oid, what: &str, remedy: &str) -> Failure {
 }
 
 fn entry(ledger: pg_sys::Oid) -> Result<Entry, Failure> {
-    let cached = ENTRIES.with_borrow(|entries| entries.get(&ledger).copied());
+    let cached = ENTRIES.with_borrow(|entries| entries.get(&ledger).cloned());
     if let Some(entry) = cached
         && entry.epoch == invalidation::epoch()
     {
@@ -93,29 +118,33 @@ fn entry(ledger: pg_sys::Oid) -> Result<Entry, Failure> {
     invalidation::watch(ledger);
     let epoch = invalidation::epoch();
     let entry = read_registry(ledger, epoch)?;
-    ENTRIES.with_borrow_mut(|entries| entries.insert(ledger, entry));
+    ENTRIES.with_borrow_mut(|entries| entries.insert(ledger, entry.clone()));
     Ok(entry)
 }
 
 /// Columns of inventory_perf.ledger, by number.
 const LEDGER: usize = 0;
 const STATE: usize = 1;
+const MAPPING: usize = 3;
+const PENDING: usize = 4;
 const DAYS: usize = 5;
 const OPENINGS: usize = 6;
 const MONTHS: usize = 7;
 const MAPPED_MOVES: usize = 8;
 const GENERATION: usize = 10;
+const EXPRESSIONS: usize = 14;
+const FINGERPRINT: usize = 15;
 
-/// Reads the ledger's row as it is now.
+/// Reads the ledger's row as it is now, and looks at what it names.
 fn read_registry(ledger: pg_sys::Oid, epoch: u64) -> Result<Entry, Failure> {
     // SAFETY: the catalog's snapshot is the latest one that a parallel query may take.
     let found = unsafe {
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetCatalogSnapshot(registry_table()));
-        let found = read_row(ledger, epoch, snapshot);
+        let found = read_row(ledger, snapshot);
         pg_sys::UnregisterSnapshot(snapshot);
         found
     };
-    found.ok_or_else(|| {
+    let row = found.ok_or_else(|| {
         Failure::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             format!(
@@ -124,6 +153,31 @@ fn read_registry(ledger: pg_sys::Oid, epoch: u64) -> Result<Entry, Failure> {
             ),
         )
         .hint("Attach it with inventory_perf.attach_ledger().")
+    })?;
+    let checked = match &row.identity {
+        Some(identity) => {
+            // From before it is looked at, so that no change goes unnoticed.
+            for relation in identity.relations() {
+                invalidation::watch(relation);
+            }
+            identity.check()
+        }
+        None => Err("its mapping cannot be read".into()),
+    };
+    let (damage, mapped_columns) = match checked {
+        Ok(mapping) => (None, mapping.columns_read().into()),
+        Err(damage) => (Some(damage.into()), Rc::default()),
+    };
+    Ok(Entry {
+        epoch,
+        state: row.state,
+        damage,
+        mapped_columns,
+        writer: row.writer,
+        generation: row.generation,
+        days: row.days,
+        openings: row.openings,
+        months: row.months,
     })
 }
 
@@ -135,57 +189,95 @@ fn registry_table() -> pg_sys::Oid {
     }
 }
 
-/// The ledger's row in the registry. No query: those need a right to the registry, and a snapshot
-/// of their own, that a reader inside a parallel worker or on a standby may not have.
-unsafe fn read_row(ledger: pg_sys::Oid, epoch: u64, snapshot: pg_sys::Snapshot) -> Option<Entry> {
+/// The ledger's row in the registry.
+struct Row {
+    state: State,
+    writer: pg_sys::TransactionId,
+    generation: i64,
+    days: pg_sys::Oid,
+    openings: pg_sys::Oid,
+    months: pg_sys::Oid,
+    /// None if the mapping is not one.
+    identity: Option<Identity>,
+}
+
+/// No query: those need a right to the registry, and a snapshot of their own, that a reader inside a
+/// parallel worker or on a standby may not have.
+unsafe fn read_row(ledger: pg_sys::Oid, snapshot: pg_sys::Snapshot) -> Option<Row> {
     let mut found = None;
     // SAFETY: a scan of a small table of our own, whose columns are those of the bootstrap
-    // script; datums are read before the next row is fetched.
+    // script, none of them NULL; datums are read before the next row is fetched.
     unsafe {
-        scan(registry_table(), snapshot, |slot| {
-            let values = (*slot).tts_values;
-            if (*values.add(LEDGER)).value() as u32 != ledger.to_u32() {
-                return;
-            }
-            let oid = |column| pg_sys::Oid::from((*values.add(column)).value() as u32);
-            let state = String::from_datum(*values.add(STATE), false).unwrap_or_default();
-            found = Some(Entry {
-                epoch,
-                state: State::parse(&state),
-                writer: writer_of(slot),
-                generation: (*values.add(GENERATION)).value() as i64,
-                days: oid(DAYS),
-                openings: oid(OPENINGS),
-                months: oid(MONTHS),
-                mapped_moves: oid(MAPPED_MOVES),
-            });
-        });
+        scan(
+            registry_table(),
+            snapshot,
+            |_| true,
+            |slot| {
+                let values = (*slot).tts_values;
+                if (*values.add(LEDGER)).value() as u32 != ledger.to_u32() {
+                    return;
+                }
+                let oid = |column| pg_sys::Oid::from((*values.add(column)).value() as u32);
+                let text =
+                    |column| String::from_datum(*values.add(column), false).unwrap_or_default();
+                let mapping = pgrx::JsonB::from_datum(*values.add(MAPPING), false)
+                    .and_then(|mapping| serde_json::from_value::<Mapping>(mapping.0).ok());
+                found = Some(Row {
+                    state: State::parse(&text(STATE)),
+                    writer: writer_of(slot),
+                    generation: (*values.add(GENERATION)).value() as i64,
+                    days: oid(DAYS),
+                    openings: oid(OPENINGS),
+                    months: oid(MONTHS),
+                    identity: mapping.map(|mapping| Identity {
+                        ledger,
+                        layout: mapping.layout(),
+                        pending: oid(PENDING),
+                        days: oid(DAYS),
+                        openings: oid(OPENINGS),
+                        months: oid(MONTHS),
+                        mapped_moves: oid(MAPPED_MOVES),
+                        registered: Registered {
+                            expressions: Vec::from_datum(*values.add(EXPRESSIONS), false)
+                                .unwrap_or_default(),
+                            fingerprint: text(FINGERPRINT),
+                        },
+                    }),
+                });
+            },
+        );
     }
     found
 }
 
-/// Calls `each` for every row of a table that the snapshot sees.
+/// Calls `each` for every row of a table that the snapshot sees. Returns whether the table, which is
+/// locked by then, is one that `is_expected`.
 ///
 /// # Safety
-/// `table` is the OID of a table.
+/// `table` is the OID of a relation.
 unsafe fn scan(
     table: pg_sys::Oid,
     snapshot: pg_sys::Snapshot,
+    is_expected: impl FnOnce(pg_sys::Relation) -> bool,
     mut each: impl FnMut(*mut pg_sys::TupleTableSlot),
-) {
+) -> bool {
     // SAFETY: an ordinary scan; on an error PostgreSQL releases what is open.
     unsafe {
         let relation = pg_sys::table_open(table, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
-        let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
-        let scan = pg_sys::table_beginscan(relation, snapshot, 0, std::ptr::null_mut());
-        let forward = pg_sys::ScanDirection::ForwardScanDirection;
-        while pg_sys::table_scan_getnextslot(scan, forward, slot) {
-            pg_sys::slot_getallattrs(slot);
-            each(slot);
+        let is_expected = is_expected(relation);
+        if is_expected {
+            let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
+            let scan = pg_sys::table_beginscan(relation, snapshot, 0, std::ptr::null_mut());
+            let forward = pg_sys::ScanDirection::ForwardScanDirection;
+            while pg_sys::table_scan_getnextslot(scan, forward, slot) {
+                pg_sys::slot_getallattrs(slot);
+                each(slot);
+            }
+            pg_sys::table_endscan(scan);
+            pg_sys::ExecDropSingleTupleTableSlot(slot);
         }
-        pg_sys::table_endscan(scan);
-        pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::table_close(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        is_expected
     }
 }
 
@@ -213,16 +305,24 @@ fn check_snapshot(ledger: pg_sys::Oid, entry: &Entry) -> Result<(), Failure> {
     if entry.writer == pg_sys::InvalidTransactionId {
         return Ok(());
     }
-    // SAFETY: a query is running, so there is an active snapshot.
-    let is_later = unsafe {
-        pg_sys::ActiveSnapshotSet()
-            && !pg_sys::TransactionIdIsCurrentTransactionId(entry.writer)
-            && pg_sys::XidInMVCCSnapshot(entry.writer, pg_sys::GetActiveSnapshot())
+    // SAFETY: a query is running, so there may be an active snapshot; reads backend variables.
+    let (has_snapshot, is_own) = unsafe {
+        (
+            pg_sys::ActiveSnapshotSet(),
+            pg_sys::TransactionIdIsCurrentTransactionId(entry.writer),
+        )
     };
+    if is_own && registry::has_fixed_snapshot() {
+        return Err(filled_by_itself(ledger));
+    }
+    // SAFETY: as above.
+    let is_later = has_snapshot
+        && !is_own
+        && unsafe { pg_sys::XidInMVCCSnapshot(entry.writer, pg_sys::GetActiveSnapshot()) };
     // A row that was only written anew, as a partition came, says nothing of the storage.
     // SAFETY: a query is running, so there is an active snapshot.
     let is_same = || unsafe {
-        read_row(ledger, entry.epoch, pg_sys::GetActiveSnapshot())
+        read_row(ledger, pg_sys::GetActiveSnapshot())
             .is_some_and(|seen| seen.generation == entry.generation && seen.months == entry.months)
     };
     if !is_later || is_same() {
@@ -238,6 +338,20 @@ fn check_snapshot(ledger: pg_sys::Oid, entry: &Entry) -> Result<(), Failure> {
     .hint("Retry the transaction."))
 }
 
+/// What a transaction fills holds what others had committed by then, which its own snapshot, if it
+/// keeps one, may not see in the ledger.
+fn filled_by_itself(ledger: pg_sys::Oid) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!(
+            "this transaction attached or filled ledger {}, or changed its parts, after its snapshot",
+            registry::relation_name(ledger)
+        ),
+    )
+    .detail("Its snapshots may count rows of the ledger that this transaction does not see.")
+    .hint("Commit first, or use isolation level READ COMMITTED.")
+}
+
 /// Whoever may read the ledger may read what is derived from it, unless row-level security hides
 /// rows from them: sums cannot leave those out.
 fn check_rights(ledger: pg_sys::Oid, entry: &Entry) -> Result<(), Failure> {
@@ -247,7 +361,7 @@ fn check_rights(ledger: pg_sys::Oid, entry: &Entry) -> Result<(), Failure> {
         let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
         let may_read = pg_sys::pg_class_aclcheck(ledger, user, select)
             == pg_sys::AclResult::ACLCHECK_OK
-            || may_read_columns(ledger, entry.mapped_moves, user, select);
+            || may_read_columns(ledger, &entry.mapped_columns, user, select);
         if !may_read {
             return Err(Failure::new(
                 PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -279,51 +393,37 @@ fn check_rights(ledger: pg_sys::Oid, entry: &Entry) -> Result<(), Failure> {
 /// Rights to every column that is mapped serve as well.
 unsafe fn may_read_columns(
     ledger: pg_sys::Oid,
-    mapped_moves: pg_sys::Oid,
+    columns: &[i16],
     user: pg_sys::Oid,
     mode: pg_sys::AclMode,
 ) -> bool {
-    // SAFETY: the mapping view's query is walked while the view is open.
-    unsafe {
-        let view =
-            pg_sys::try_relation_open(mapped_moves, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
-        if view.is_null() {
-            return false;
-        }
-        let query = &*pg_sys::get_view_query(view);
-        let from = (*(*(*query.jointree).fromlist).elements).ptr_value;
-        let variable = (*from.cast::<pg_sys::RangeTblRef>()).rtindex as pg_sys::Index;
-        let mut used = std::ptr::null_mut();
-        pg_sys::pull_varattnos(query.targetList.cast(), variable, &mut used);
-        pg_sys::pull_varattnos((*query.jointree).quals, variable, &mut used);
-        let mut member = -1;
-        let mut allowed = true;
-        loop {
-            member = pg_sys::bms_next_member(used, member);
-            if member < 0 || !allowed {
-                break;
-            }
-            let column = (member + pg_sys::FirstLowInvalidHeapAttributeNumber) as i16;
-            allowed = pg_sys::pg_attribute_aclcheck(ledger, column, user, mode)
-                == pg_sys::AclResult::ACLCHECK_OK;
-        }
-        pg_sys::relation_close(view, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
-        allowed
-    }
+    // SAFETY: catalog look-ups by value.
+    !columns.is_empty()
+        && columns.iter().all(|column| unsafe {
+            pg_sys::pg_attribute_aclcheck(ledger, *column, user, mode)
+                == pg_sys::AclResult::ACLCHECK_OK
+        })
 }
 
 /// The months with movements, in no order, as the active snapshot sees them.
 pub fn stored_months(ledger: pg_sys::Oid) -> Result<Vec<i32>, Failure> {
     let entry = check(ledger)?;
     let mut months = Vec::new();
-    // SAFETY: the months table has one column, a day that is not NULL. A query is running, so
-    // there is an active snapshot.
-    unsafe {
-        scan(entry.months, pg_sys::GetActiveSnapshot(), |slot| {
-            months.push((*(*slot).tts_values).value() as i32);
-        });
+    // SAFETY: a table with one column, a day that is not NULL: its owner may have made another one
+    // of it since it was checked. A query is running, so there is an active snapshot.
+    let is_read = unsafe {
+        scan(
+            entry.months,
+            pg_sys::GetActiveSnapshot(),
+            |table| has_columns(table, &[pg_sys::DATEOID]) && is_without_nulls(table),
+            |slot| months.push((*(*slot).tts_values).value() as i32),
+        )
+    };
+    if is_read {
+        Ok(months)
+    } else {
+        Err(altered_columns(entry.months))
     }
-    Ok(months)
 }
 
 /// True, or error 22004 for a NULL day.

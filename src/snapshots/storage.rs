@@ -5,8 +5,9 @@ use pgrx::prelude::*;
 
 use crate::error::Failure;
 use crate::ledger::mapping::Mapping;
-use crate::ledger::objects::{DAYS, MAPPED_MOVES, MONTHS, OBJECTS, OPENINGS, Objects, PENDING};
-use crate::ledger::registry::{Ledger, State, relation_name};
+use crate::ledger::objects::{DAYS, Kind, MONTHS, OBJECTS, OPENINGS, Object, Objects, PENDING};
+use crate::ledger::registry::{self, Ledger, relation_name};
+use crate::relcache;
 use crate::security;
 
 pub struct Tables {
@@ -14,23 +15,6 @@ pub struct Tables {
     pub days: pg_sys::Oid,
     pub openings: pg_sys::Oid,
     pub months: pg_sys::Oid,
-}
-
-/// Whether an object is made by attaching itself; the others once the storage is filled.
-pub fn is_made_at_once(object: &str) -> bool {
-    [PENDING, DAYS, OPENINGS, MONTHS, MAPPED_MOVES].contains(&object)
-}
-
-/// The relation that the registry knows an object by.
-fn stored_as(ledger: &Ledger, object: &str) -> Option<pg_sys::Oid> {
-    match object {
-        PENDING => Some(ledger.pending),
-        DAYS => Some(ledger.days),
-        OPENINGS => Some(ledger.openings),
-        MONTHS => Some(ledger.months),
-        MAPPED_MOVES => Some(ledger.mapped_moves),
-        _ => None,
-    }
 }
 
 pub fn create(objects: &Objects, mapping: &Mapping) -> Result<Tables, Failure> {
@@ -76,63 +60,91 @@ pub fn create_relations(ledger: &Ledger) -> Result<(), Failure> {
     Spi::run(&template.fill(include_str!("../../sql/ledger/views.sql")))?;
     Spi::run(&template.fill(include_str!("../../sql/ledger/functions.sql")))?;
     let objects = Objects::new(&ledger.schema, &ledger.prefix);
-    for object in OBJECTS
-        .iter()
-        .filter(|object| !is_made_at_once(object.name))
-    {
-        let name = objects.signature(object);
-        let (kind, right) = match object.kind {
-            "function" => ("FUNCTION", "EXECUTE"),
-            _ => ("TABLE", "SELECT"),
+    let mut views = Vec::new();
+    let mut functions = Vec::new();
+    for object in OBJECTS.iter().filter(|object| !object.is_made_at_once) {
+        let signature = objects.signature(object);
+        let right = match object.kind {
+            Kind::Function => {
+                functions.push(function(&signature)?);
+                format!("EXECUTE ON FUNCTION {signature}")
+            }
+            Kind::View | Kind::Table => {
+                views.push(crate::ledger::attach::relation(&signature)?);
+                format!("SELECT ON TABLE {signature}")
+            }
         };
-        Spi::run(&format!("GRANT {right} ON {kind} {name} TO PUBLIC"))?;
-        give(ledger, object.kind, &name)?;
+        Spi::run(&format!("GRANT {right} TO PUBLIC"))?;
+        give(object.kind, &signature, ledger.owner)?;
     }
-    Ok(())
+    registry::set_objects(ledger.oid, &views, &functions)
+}
+
+/// The OID of a function that was just created.
+fn function(signature: &str) -> Result<pg_sys::Oid, Failure> {
+    let found = Spi::connect(|client| {
+        client
+            .select(
+                "SELECT $1::text::regprocedure::oid",
+                Some(1),
+                &[signature.into()],
+            )?
+            .first()
+            .get_one::<pg_sys::Oid>()
+    })?;
+    Ok(found.unwrap_or(pg_sys::InvalidOid))
 }
 
 /// The storage belongs to the ledger's owner, whoever attached it, and to nobody else.
 pub fn give_to_owner(ledger: &Ledger) -> Result<(), Failure> {
-    let objects = Objects::new(&ledger.schema, &ledger.prefix);
-    for object in OBJECTS.iter().filter(|object| is_made_at_once(object.name)) {
-        let name = objects.name(object.name);
+    for object in OBJECTS.iter().filter(|object| object.is_made_at_once) {
+        let name = relation_name(ledger.object(object));
         Spi::run(&format!("REVOKE ALL ON TABLE {name} FROM PUBLIC"))?;
-        give(ledger, object.kind, &name)?;
+        give(object.kind, &name, ledger.owner)?;
     }
     Ok(())
 }
 
 /// Whatever the ledger's owner is now owns what was made for the one before.
 pub fn follow_owner(ledger: &Ledger) -> Result<(), Failure> {
-    if security::owner_of(ledger.pending) == Some(ledger.owner) {
+    let Some(former) = security::owner_of(ledger.pending) else {
+        return Ok(());
+    };
+    if former == ledger.owner {
         return Ok(());
     }
-    let objects = Objects::new(&ledger.schema, &ledger.prefix);
-    let has_relations = ledger.state != State::AwaitingBackfill;
-    for object in OBJECTS
-        .iter()
-        .filter(|object| has_relations || is_made_at_once(object.name))
-    {
-        give(ledger, object.kind, &objects.signature(object))?;
+    for object in &OBJECTS {
+        if let Some(name) = existing(ledger, object, former) {
+            give(object.kind, &name, ledger.owner)?;
+        }
     }
     Ok(())
 }
 
-fn give(ledger: &Ledger, kind: &str, name: &str) -> Result<(), Failure> {
-    if security::current_user() == ledger.owner {
+/// How SQL names an object of the ledger, if it is there, of the kind that it was created as, and
+/// of this owner. Otherwise it is somebody else's matter.
+fn existing(ledger: &Ledger, object: &Object, owner: pg_sys::Oid) -> Option<String> {
+    let oid = ledger.object(object);
+    if oid == pg_sys::InvalidOid {
+        return None;
+    }
+    if object.kind == Kind::Function {
+        return registry::function_signature(oid, owner);
+    }
+    let entry = relcache::Entry::of(oid)?;
+    let kind = match object.kind {
+        Kind::Table => pg_sys::RELKIND_RELATION,
+        _ => pg_sys::RELKIND_VIEW,
+    };
+    (entry.kind() == kind && entry.owner() == owner).then(|| relation_name(oid))
+}
+
+fn give(kind: Kind, name: &str, owner: pg_sys::Oid) -> Result<(), Failure> {
+    if security::current_user() == owner {
         return Ok(());
     }
-    let owner = Spi::connect(|client| {
-        client
-            .select(
-                "SELECT pg_catalog.quote_ident(pg_catalog.pg_get_userbyid($1)::text)",
-                Some(1),
-                &[ledger.owner.into()],
-            )?
-            .first()
-            .get_one::<String>()
-    })?
-    .unwrap_or_default();
+    let kind = kind.name();
+    let owner = security::quoted_name(owner)?;
     Ok(Spi::run(&format!("ALTER {kind} {name} OWNER TO {owner}"))?)
 }
 
@@ -178,40 +190,38 @@ fn lock_alone(tables: &[pg_sys::Oid]) {
 }
 
 /// Drops what answers, and the mapping; with `drop_data` the tables as well. Returns each object
-/// with its kind and what was done to it.
+/// with its kind and what was done to it. What was given to a role that the caller does not act for
+/// is kept.
 pub fn drop_relations(
     ledger: &Ledger,
     drop_data: bool,
 ) -> Result<Vec<(String, String, String)>, Failure> {
-    let objects = Objects::new(&ledger.schema, &ledger.prefix);
-    let has_relations = ledger.state != State::AwaitingBackfill;
     let mut done = Vec::new();
     // Functions read views, and views read tables and one another.
-    for kind in ["function", "view", "table"] {
-        let names: Vec<String> = OBJECTS
-            .iter()
-            .filter(|object| object.kind == kind)
-            .filter(|object| has_relations || is_made_at_once(object.name))
-            .map(|object| match stored_as(ledger, object.name) {
-                // Renamed or moved, it is still the ledger's.
-                Some(relation) => relation_name(relation),
-                None => objects.signature(object),
-            })
-            .collect();
-        if names.is_empty() {
-            continue;
+    for kind in [Kind::Function, Kind::View, Kind::Table] {
+        let mut dropped = Vec::new();
+        for object in OBJECTS.iter().filter(|object| object.kind == kind) {
+            let relation_owner = security::owner_of(ledger.object(object))
+                .filter(|_| object.is_made_at_once)
+                .unwrap_or(ledger.owner);
+            let Some(name) = existing(ledger, object, relation_owner) else {
+                continue;
+            };
+            let is_dropped =
+                (kind != Kind::Table || drop_data) && security::acts_for(relation_owner);
+            if is_dropped {
+                dropped.push(name.clone());
+            }
+            let action = if is_dropped { "dropped" } else { "kept" };
+            done.push((name, kind.name().to_owned(), action.to_owned()));
         }
-        let action = if kind == "table" && !drop_data {
-            "kept"
-        } else {
-            Spi::run(&format!("DROP {kind} IF EXISTS {}", names.join(", ")))?;
-            "dropped"
-        };
-        done.extend(
-            names
-                .into_iter()
-                .map(|name| (name, kind.to_owned(), action.to_owned())),
-        );
+        if !dropped.is_empty() {
+            Spi::run(&format!(
+                "DROP {} IF EXISTS {}",
+                kind.name(),
+                dropped.join(", ")
+            ))?;
+        }
     }
     Ok(done)
 }

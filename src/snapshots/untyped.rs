@@ -10,7 +10,7 @@ use crate::cache::text;
 use crate::error::{Failure, OrRaise, required};
 use crate::executor::{raw_function, return_rows};
 use crate::ledger::mapping::Key;
-use crate::ledger::objects::Objects;
+use crate::ledger::objects;
 use crate::ledger::registry::{self, Ledger};
 use crate::security;
 use crate::sql::{quote_identifier, quote_literal};
@@ -46,7 +46,7 @@ unsafe fn stock_on(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
             text::json(argument(call, 2, "key")?, "key")?,
         )
     };
-    let relation = Objects::new(&ledger.schema, &ledger.prefix).stock_on();
+    let relation = ledger.object_name(objects::STOCK_ON);
     let value = if ledger.mapping.value.is_some() {
         "r.value"
     } else {
@@ -60,17 +60,17 @@ unsafe fn stock_on(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
 
 unsafe fn stock_history(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
     // SAFETY: the current call.
-    unsafe { over_range(call, |objects| objects.stock_history(), "r.snapshot_date, ") }
+    unsafe { over_range(call, objects::STOCK_HISTORY, "r.snapshot_date, ") }
 }
 
 unsafe fn stock_period(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
     // SAFETY: the current call.
-    unsafe { over_range(call, |objects| objects.stock_period(), "") }
+    unsafe { over_range(call, objects::STOCK_PERIOD, "") }
 }
 
 unsafe fn over_range(
     call: pg_sys::FunctionCallInfo,
-    relation: impl Fn(&Objects) -> String,
+    relation: &str,
     first_column: &str,
 ) -> Result<(), Failure> {
     // SAFETY: the arguments are declared with these types.
@@ -82,7 +82,7 @@ unsafe fn over_range(
             text::json(argument(call, 3, "key")?, "key")?,
         )
     };
-    let relation = relation(&Objects::new(&ledger.schema, &ledger.prefix));
+    let relation = ledger.object_name(relation);
     let values = if ledger.mapping.value.is_some() {
         "r.opening_value, r.value_change, r.closing_value"
     } else {

@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use super::Arguments;
 use super::names;
 use crate::error::Failure;
+use crate::executor::first_value;
 use crate::ledger::capture::MAX_KEYS;
 use crate::ledger::detection::{Detected, Legs};
 use crate::ledger::expressions;
@@ -139,6 +140,7 @@ pub fn create(
         ));
     }
     probe.create_view(&outputs, detected.filter.as_deref())?;
+    refuse_temporary(names::relation(&view)?)?;
     Spi::run(&format!(
         "COMMENT ON VIEW {view} IS 'internal to inventory_perf: the mapping of the ledger'"
     ))?;
@@ -164,6 +166,22 @@ pub fn create(
         time_zone: arguments.time_zone.clone(),
         filter: detected.filter.clone(),
     })
+}
+
+/// Refuses a mapping that calls what goes with its session: the view would go with it.
+fn refuse_temporary(view: pg_sys::Oid) -> Result<(), Failure> {
+    let found: Option<String> = first_value(
+        include_str!("../../../sql/ledger/temporary_parts.sql"),
+        &[view.into()],
+    )?;
+    match found {
+        None => Ok(()),
+        Some(object) => Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("the mapping calls {object}, which is temporary"),
+        )
+        .hint("Create it in a schema that stays.")),
+    }
 }
 
 /// Tenant first, as everything derived is looked up, and one day distributed, by it.

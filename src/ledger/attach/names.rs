@@ -4,9 +4,10 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::error::Failure;
-use crate::ledger::objects::{self, OBJECTS, Objects};
+use crate::ledger::objects::{self, Kind, OBJECTS, Objects};
+use std::ffi::CString;
 
-/// Refuses a schema that is not there, a prefix that is too long, and names that are taken.
+/// Refuses a schema that is not there or not for users, a prefix that is too long, and names that are taken.
 pub fn check(schema: &str, prefix: &str) -> Result<(), Failure> {
     let exists = Spi::connect(|client| {
         client
@@ -28,6 +29,7 @@ pub fn check(schema: &str, prefix: &str) -> Result<(), Failure> {
         )
         .hint("Create it, or pass another target_schema."));
     }
+    check_schema(schema)?;
     if prefix.len() > objects::longest_prefix() {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_NAME_TOO_LONG,
@@ -39,7 +41,7 @@ pub fn check(schema: &str, prefix: &str) -> Result<(), Failure> {
     let mut taken = Vec::new();
     for object in &OBJECTS {
         let name = format!("{prefix}{}", object.name);
-        if is_taken(schema, &name, object.kind == "function")? {
+        if is_taken(schema, &name, object.kind == Kind::Function)? {
             taken.push(names.name(object.name));
         }
     }
@@ -52,6 +54,29 @@ pub fn check(schema: &str, prefix: &str) -> Result<(), Failure> {
     )
     .detail(format!("There is already: {}.", taken.join(", ")))
     .hint("Pass prefix or target_schema, such as prefix => 'exact_', to create them elsewhere."))
+}
+
+/// What is in a temporary schema ends with its session, without a word to anybody; the others are
+/// PostgreSQL's, or the extension's.
+fn check_schema(schema: &str) -> Result<(), Failure> {
+    let name = CString::new(schema).unwrap_or_default();
+    // SAFETY: catalog look-ups by name and by value.
+    let is_temporary = unsafe {
+        let oid = pg_sys::get_namespace_oid(name.as_ptr(), true);
+        pg_sys::isAnyTempNamespace(oid)
+    };
+    let what = match schema {
+        _ if is_temporary => "temporary",
+        "information_schema" | "inventory_perf" => "a system schema",
+        _ if schema.starts_with("pg_") => "a system schema",
+        _ => return Ok(()),
+    };
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME,
+        format!("schema {} is {what}", crate::sql::quote_identifier(schema)),
+    )
+    .detail("What a ledger's snapshots are stored in must stay as long as the ledger.")
+    .hint("Pass another target_schema."))
 }
 
 /// A composite type or a function of any arguments counts as taken as well.

@@ -1,20 +1,24 @@
 //! What capturing one relation's changes needs, prepared once per backend.
 
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::rc::Rc;
 
 use super::changes::{self, Told};
 use super::{MAX_KEYS, pending_types};
 use crate::error::Failure;
+use crate::executor::first_value;
 use crate::invalidation;
 use crate::ledger::keys::{KeyInterner, KeyType};
 use crate::ledger::legs::{LegBuffer, MeasureType};
 use crate::ledger::mapping::Layout;
+use crate::ledger::mapping_view::MappingView;
 use crate::ledger::members;
-use crate::ledger::registry::Ledger;
+use crate::ledger::registry::{Ledger, State, relation_name};
+use crate::security;
+use crate::snapshots::guard;
 use crate::transition_rows::work_out;
 
 thread_local! {
@@ -83,8 +87,13 @@ pub struct Plan {
     /// The last column of the ledger that anything needs.
     pub columns: i32,
     expression_context: *mut pg_sys::ExprContext,
+    /// Whose rights the expressions are evaluated with, where they call what a user has written.
+    evaluated_as: Option<pg_sys::Oid>,
     /// The buffer of the last statement, if it was a small one.
     spare: Cell<Option<LegBuffer>>,
+    /// Whether a statement is being captured with it. Its expressions and their memory serve one at
+    /// a time, and a function in the mapping may write to the ledger itself.
+    is_busy: Cell<bool>,
     /// Holds the expressions.
     memory: pg_sys::MemoryContext,
 }
@@ -96,30 +105,63 @@ impl Drop for Plan {
     }
 }
 
+/// A plan while a statement is captured with it.
+pub struct InUse(Rc<Plan>);
+
+impl InUse {
+    fn begin(plan: Rc<Plan>) -> Self {
+        plan.is_busy.set(true);
+        Self(plan)
+    }
+}
+
+impl Deref for InUse {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.0
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.is_busy.set(false);
+    }
+}
+
 impl Plan {
-    /// The plan for a relation with a capture trigger; none if its ledger is not registered.
-    pub fn of(relation: pg_sys::Oid) -> Result<Option<Rc<Plan>>, Failure> {
+    /// The plan for a relation with a capture trigger; none if its ledger is not registered, or is
+    /// stale for damage that keeps its changes from being captured.
+    pub fn of(relation: pg_sys::Oid) -> Result<Option<InUse>, Failure> {
         let cached = PLANS.with_borrow(|plans| plans.get(&relation).cloned());
-        if let Some(plan) = cached
-            && plan.epoch == invalidation::epoch()
-        {
-            return Ok(Some(plan));
+        let is_nested = match cached {
+            Some(plan) if plan.epoch == invalidation::epoch() => {
+                if !plan.is_busy.get() {
+                    return Ok(Some(InUse::begin(plan)));
+                }
+                true
+            }
+            _ => false,
+        };
+        let Some(plan) = Self::make(relation)? else {
+            return Ok(None);
+        };
+        if !is_nested {
+            PLANS.with_borrow_mut(|plans| plans.insert(relation, plan.clone()));
         }
-        PLANS.with_borrow_mut(|plans| plans.remove(&relation));
+        Ok(Some(InUse::begin(plan)))
+    }
+
+    fn make(relation: pg_sys::Oid) -> Result<Option<Rc<Plan>>, Failure> {
         let Some(ledger) = members::ledger_of(relation)? else {
             return Ok(None);
         };
-        for dependency in [relation, ledger.oid, ledger.mapped_moves] {
+        let identity = ledger.identity();
+        for dependency in identity.relations().into_iter().chain([relation]) {
             invalidation::watch(dependency);
         }
         // What is invalidated while the plan is made makes it outdated.
         let epoch = invalidation::epoch();
-        let plan = Rc::new(Self::prepare(relation, &ledger, epoch)?);
-        PLANS.with_borrow_mut(|plans| plans.insert(relation, plan.clone()));
-        Ok(Some(plan))
-    }
-
-    fn prepare(relation: pg_sys::Oid, ledger: &Ledger, epoch: u64) -> Result<Self, Failure> {
         // SAFETY: everything is allocated in a context of the plan's own. If an error interrupts,
         // the context is a child of the transaction's and goes with it; only a complete plan is
         // moved to where it stays.
@@ -132,40 +174,49 @@ impl Plan {
                 64 * 1024,
             );
             let previous = pg_sys::MemoryContextSwitchTo(memory);
-            let view = pg_sys::table_open(
-                ledger.mapped_moves,
-                pg_sys::AccessShareLock as pg_sys::LOCKMODE,
-            );
-            let member = pg_sys::table_open(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
-            let query = &*pg_sys::get_view_query(view);
-            let translation = Translation::new(query, ledger.oid, relation)?;
-
-            let mut columns = 0;
-            let mut outputs = Vec::new();
-            let mut measures = Vec::new();
-            let mut key_types = Vec::new();
-            let layout = ledger.mapping.layout();
-            for position in 0..(*query.targetList).length {
-                let entry = list_item::<pg_sys::TargetEntry>(query.targetList, position);
-                let node = (*entry).expr.cast::<pg_sys::Node>();
-                let type_oid = pg_sys::exprType(node);
-                if (position as usize) < layout.keys {
-                    key_types.push(KeyType::new(type_oid, pg_sys::exprCollation(node))?);
-                }
-                measures.push(MeasureType::of(type_oid));
-                outputs.push(translation.output(node, &mut columns));
-            }
-            let quals = (*query.jointree).quals;
-            let filter = (!quals.is_null()).then(|| translation.expression(quals, &mut columns));
-            let measure = |column: usize| {
-                measures.get(column).copied().flatten().ok_or_else(|| {
-                    Failure::new(
-                        PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-                        format!("mapping view of ledger {} was changed", ledger.name),
-                    )
-                    .hint("Detach the ledger and attach it again.")
-                })
+            // Planning evaluates what is immutable.
+            let prepared = security::run_as(ledger.owner, || match identity.check() {
+                Ok(view) => Self::prepare(relation, &ledger, &view, epoch, memory).map(Some),
+                Err(_) if ledger.state == State::Stale => Ok(None),
+                Err(damage) => Err(guard::damaged(&ledger.name, &damage)),
+            });
+            pg_sys::MemoryContextSwitchTo(previous);
+            let Some(plan) = prepared? else {
+                return Ok(None);
             };
+            pg_sys::MemoryContextSetParent(memory, pg_sys::CacheMemoryContext);
+            Ok(Some(Rc::new(plan)))
+        }
+    }
+
+    /// # Safety
+    /// `memory` is the current context, and the plan's.
+    unsafe fn prepare(
+        relation: pg_sys::Oid,
+        ledger: &Ledger,
+        view: &MappingView,
+        epoch: u64,
+        memory: pg_sys::MemoryContext,
+    ) -> Result<Self, Failure> {
+        // SAFETY: as the caller promises; the view is over the ledger, of which the relation is a
+        // part with columns of the same names and types.
+        unsafe {
+            let member = pg_sys::table_open(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+            let translation = Translation::new(view, ledger, relation)?;
+            let mut columns = 0;
+            let layout = ledger.mapping.layout();
+            let key_types = view.columns[..layout.keys]
+                .iter()
+                .map(|key| KeyType::new(key.type_oid, key.collation))
+                .collect::<Result<Vec<_>, _>>()?;
+            let outputs = view
+                .columns
+                .iter()
+                .map(|column| translation.output(column.expression, &mut columns))
+                .collect();
+            let filter =
+                (!view.filter.is_null()).then(|| translation.expression(view.filter, &mut columns));
+            let measure = |column: usize| MeasureType::of(view.columns[column].type_oid);
             let plan = Self {
                 ledger: ledger.name.clone(),
                 pending: ledger.pending,
@@ -178,24 +229,31 @@ impl Plan {
                     .then(|| Told::new(&ledger.mapping.keys, key_types.iter().map(KeyType::oid))),
                 epoch,
                 layout,
-                quantity_type: measure(layout.quantity)?,
-                value_type: match layout.value {
-                    Some(column) => measure(column)?,
-                    None => MeasureType::BigInteger,
-                },
+                quantity_type: measure(layout.quantity).unwrap_or(MeasureType::BigInteger),
+                value_type: layout
+                    .value
+                    .and_then(measure)
+                    .unwrap_or(MeasureType::BigInteger),
                 key_types,
                 outputs,
                 filter,
                 columns,
                 expression_context: pg_sys::CreateStandaloneExprContext(),
+                evaluated_as: calls_user_code(ledger.mapped_moves)?.then_some(ledger.owner),
                 spare: Cell::new(None),
+                is_busy: Cell::new(false),
                 memory,
             };
             pg_sys::table_close(member, pg_sys::NoLock as pg_sys::LOCKMODE);
-            pg_sys::table_close(view, pg_sys::NoLock as pg_sys::LOCKMODE);
-            pg_sys::MemoryContextSwitchTo(previous);
-            pg_sys::MemoryContextSetParent(memory, pg_sys::CacheMemoryContext);
             Ok(plan)
+        }
+    }
+
+    /// Evaluates rows in `work`, with the rights of whoever has written what is called.
+    pub fn evaluating<R>(&self, work: impl FnOnce() -> R) -> R {
+        match self.evaluated_as {
+            Some(owner) => security::run_as(owner, work),
+            None => work(),
         }
     }
 
@@ -289,9 +347,14 @@ fn by_value(type_oid: pg_sys::Oid) -> bool {
     unsafe { pg_sys::get_typbyval(type_oid) }
 }
 
-unsafe fn list_item<T>(list: *mut pg_sys::List, position: i32) -> *mut T {
-    // SAFETY: the caller stays below the list's length.
-    unsafe { (*(*list).elements.add(position as usize)).ptr_value.cast() }
+/// Whether the mapping calls functions or operators, or makes values of types, that are not
+/// PostgreSQL's own. Enums run no code of their users.
+fn calls_user_code(mapped_moves: pg_sys::Oid) -> Result<bool, Failure> {
+    first_value(
+        include_str!("../../../sql/ledger/calls_user_code.sql"),
+        &[mapped_moves.into()],
+    )
+    .map(|calls| calls.unwrap_or(true))
 }
 
 /// From the columns of the ledger, which the view names, to those of one of its members, whose
@@ -304,33 +367,40 @@ struct Translation {
 
 impl Translation {
     unsafe fn new(
-        query: &pg_sys::Query,
-        ledger: pg_sys::Oid,
+        view: &MappingView,
+        ledger: &Ledger,
         member: pg_sys::Oid,
     ) -> Result<Self, Failure> {
-        // SAFETY: catalog look-ups by value; the map is as long as the ledger has columns.
+        let ledger_variable = view.variable;
+        if ledger.oid == member {
+            return Ok(Self {
+                ledger_variable,
+                member,
+                columns: std::ptr::null_mut(),
+            });
+        }
+        let read = view.columns_read();
+        let count = read.iter().copied().max().unwrap_or(0);
+        // SAFETY: catalog look-ups by value; the map is as long as columns are read.
         unsafe {
-            let from = list_item::<pg_sys::RangeTblRef>((*query.jointree).fromlist, 0);
-            let ledger_variable = (*from).rtindex;
-            if ledger == member {
-                return Ok(Self {
-                    ledger_variable,
-                    member,
-                    columns: std::ptr::null_mut(),
-                });
-            }
-            let relation = pg_sys::table_open(ledger, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
-            let count = (*(*relation).rd_att).natts;
-            let columns = pg_sys::make_attrmap(count);
-            for column in 1..=count as i16 {
-                let name = pg_sys::get_attname(ledger, column, true);
-                if name.is_null() {
-                    continue;
-                }
+            let columns = pg_sys::make_attrmap(i32::from(count));
+            for column in read {
+                let name = pg_sys::get_attname(ledger.oid, column, false);
                 let number = pg_sys::get_attnum(member, name);
+                if number <= 0
+                    || pg_sys::get_atttype(member, number)
+                        != pg_sys::get_atttype(ledger.oid, column)
+                {
+                    return Err(guard::damaged(
+                        &ledger.name,
+                        &format!(
+                            "a mapped column of {} is another one",
+                            relation_name(member)
+                        ),
+                    ));
+                }
                 *(*columns).attnums.add(column as usize - 1) = number;
             }
-            pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
             Ok(Self {
                 ledger_variable,
                 member,

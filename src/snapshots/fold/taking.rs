@@ -10,7 +10,7 @@ use crate::ledger::capture::{check_interrupts, pending_types};
 use crate::ledger::expressions;
 use crate::ledger::keys::{KeyInterner, KeyType};
 use crate::ledger::registry::Ledger;
-use crate::ledger::table_writer::open_to_write;
+use crate::ledger::table_writer::{altered_columns, is_without_nulls, open_to_write};
 
 const REPORT_EVERY: Duration = Duration::from_secs(2);
 
@@ -45,6 +45,9 @@ impl<'a> Taking<'a> {
         // are about to be deleted. After an error PostgreSQL releases what is open.
         unsafe {
             let relation = open_to_write(ledger.pending, &types)?;
+            if !is_without_nulls(relation) {
+                return Err(altered_columns(ledger.pending));
+            }
             let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetActiveSnapshot());
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             Ok(Self {

@@ -75,7 +75,7 @@ SELECT * FROM inventory_perf.ledgers;
 SELECT inventory_perf.base_month('shop.moves', '2030-01-01');
 SELECT inventory_perf.open_months('shop.moves', '2000-01-01', '2030-01-01');
 SELECT inventory_perf.populate_daily_stock_snapshots(1, '2024-01-01', '2024-01-31');
-SELECT inventory_perf.sync_members();
+SELECT inventory_perf.follow_commands(NULL);
 -- not through an error either: a function that tells what it sees
 CREATE FUNCTION pg_temp.tell(anyelement) RETURNS boolean LANGUAGE plpgsql COST 0.000001 AS
 $$ BEGIN RAISE NOTICE 'saw %', $1; RETURN true; END $$;
