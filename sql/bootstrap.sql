@@ -3,7 +3,7 @@
 CREATE TABLE inventory_perf.ledger (
     ledger regclass PRIMARY KEY,
     state text NOT NULL CHECK (
-        state OPERATOR(pg_catalog.=) ANY ('{awaiting backfill, ready, stale}')),
+        state OPERATOR(pg_catalog.=) ANY ('{awaiting backfill, restoring, ready, stale}')),
     prefix text NOT NULL,
     mapping jsonb NOT NULL,
     pending regclass NOT NULL,
@@ -34,11 +34,16 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     has_rows boolean;
 BEGIN
-    IF NEW.state = 'awaiting backfill' OR NOT EXISTS (
+    IF NEW.state <> 'ready' THEN
+        RETURN NEW;
+    END IF;
+    IF NOT EXISTS (
         SELECT FROM pg_catalog.pg_trigger t
         WHERE t.tgrelid = NEW.ledger
           AND t.tgfoid = 'inventory_perf.capture_moves()'::regprocedure
     ) THEN
+        -- Its triggers are to come; it answers once they are all there.
+        NEW.state := 'restoring';
         RETURN NEW;
     END IF;
     EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM %s)', NEW.ledger) INTO has_rows;
@@ -51,7 +56,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION inventory_perf.before_ledger_insert() IS
-'marks a ledger stale that a data-only dump restores while its triggers are there';
+'marks a ledger that a dump restores: it answers when its triggers have come, and is stale if they were there already, with data to come';
 REVOKE ALL ON FUNCTION inventory_perf.before_ledger_insert() FROM PUBLIC;
 CREATE TRIGGER before_insert BEFORE INSERT ON inventory_perf.ledger
     FOR EACH ROW EXECUTE FUNCTION inventory_perf.before_ledger_insert();

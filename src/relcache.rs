@@ -22,6 +22,20 @@ pub struct Column {
     pub not_null: bool,
 }
 
+/// A trigger as the catalog describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trigger {
+    pub function: pg_sys::Oid,
+    /// When it fires, as in pg_trigger.tgtype.
+    pub fires: i16,
+    /// As in pg_trigger.tgenabled.
+    pub enabled: u8,
+    pub has_old_rows: bool,
+    pub has_new_rows: bool,
+    /// Whether a condition, columns, arguments or a constraint are part of it.
+    pub is_restricted: bool,
+}
+
 impl Entry {
     /// None if there is no such relation.
     pub fn of(relation: pg_sys::Oid) -> Option<Self> {
@@ -83,6 +97,32 @@ impl Entry {
         }
     }
 
+    pub fn triggers(&self) -> Vec<Trigger> {
+        // SAFETY: a pinned entry keeps what it points to, an array of that many triggers.
+        let triggers = unsafe {
+            let descriptor = (*self.0).trigdesc;
+            if descriptor.is_null() || (*descriptor).numtriggers <= 0 {
+                return Vec::new();
+            }
+            let count = (*descriptor).numtriggers as usize;
+            std::slice::from_raw_parts((*descriptor).triggers, count)
+        };
+        triggers
+            .iter()
+            .map(|trigger| Trigger {
+                function: trigger.tgfoid,
+                fires: trigger.tgtype,
+                enabled: trigger.tgenabled as u8,
+                has_old_rows: !trigger.tgoldtable.is_null(),
+                has_new_rows: !trigger.tgnewtable.is_null(),
+                is_restricted: !trigger.tgqual.is_null()
+                    || trigger.tgnattr != 0
+                    || trigger.tgnargs != 0
+                    || trigger.tgconstraint != pg_sys::InvalidOid,
+            })
+            .collect()
+    }
+
     pub fn columns(&self) -> Vec<Column> {
         // SAFETY: the descriptor of a pinned entry; names in it are null-terminated.
         unsafe {
@@ -125,6 +165,18 @@ pub fn is_permanent_heap(class: &pg_sys::FormData_pg_class) -> bool {
     class.relkind as u8 == pg_sys::RELKIND_RELATION
         && class.relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT
         && class.relam == pg_sys::HEAP_TABLE_AM_OID
+}
+
+/// Makes the cache look at the catalog anew, as it is now: without a lock it may not have heard yet of
+/// what was committed a moment ago.
+pub fn renew(relations: impl IntoIterator<Item = pg_sys::Oid>) {
+    // SAFETY: pinned entries are built anew in their places.
+    unsafe {
+        pg_sys::InvalidateCatalogSnapshot();
+        for relation in relations {
+            pg_sys::RelationCacheInvalidateEntry(relation);
+        }
+    }
 }
 
 impl Drop for Entry {

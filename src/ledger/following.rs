@@ -12,8 +12,8 @@ use super::members::{self, array_literal};
 use super::registry::{self, Ledger, State, relation_name};
 use super::{detaching, triggers};
 use crate::error::{Failure, OrRaise};
-use crate::moved_rows;
 use crate::snapshots::storage;
+use crate::{moved_rows, relcache};
 
 /// Called by the event trigger after commands, with the relations that they concern.
 #[pg_extern(sql = false)]
@@ -73,8 +73,12 @@ pub fn follow(oid: pg_sys::Oid) -> Result<(), Failure> {
     members::check_parents(oid, &members.current)?;
     let ledger = registry::find_newest(oid)?;
     let is_detaching = detaching::is_by_this_session(&ledger)?;
+    // After the state was read: what made it so is seen then.
+    let identity = ledger.identity();
+    relcache::renew(identity.relations());
+    relcache::renew(members.current.iter().copied());
     storage::follow_owner(&ledger)?;
-    let mapping = ledger.identity().check();
+    let mapping = identity.check();
     if members.have_changed() {
         count(&ledger, &members, mapping.is_ok())?;
     }
@@ -90,13 +94,13 @@ pub fn follow(oid: pg_sys::Oid) -> Result<(), Failure> {
         Some(reason) => mark_stale(&ledger, &reason),
         // It was stale for the sake of the command that has ended.
         None if is_detaching => registry::set_state(oid, State::Ready),
-        None => Ok(()),
+        None => end_restore(&ledger),
     }
 }
 
 /// Why changes of some tables are not captured, if they are not.
 pub fn escapes(members: &[pg_sys::Oid]) -> Result<Option<String>, Failure> {
-    if let Some(member) = triggers::lacking(members)? {
+    if let Some(member) = triggers::lacking(members) {
         let member = relation_name(member);
         return Ok(Some(format!(
             "capture triggers of {member} were disabled, dropped or replaced, or there are others"
@@ -122,6 +126,14 @@ pub fn mark_stale(ledger: &Ledger, reason: &str) -> Result<(), Failure> {
         )
     );
     Ok(())
+}
+
+/// A restored ledger that has all its triggers is one like others.
+pub fn end_restore(ledger: &Ledger) -> Result<(), Failure> {
+    if ledger.state != State::Restoring {
+        return Ok(());
+    }
+    registry::set_state(ledger.oid, State::Ready)
 }
 
 /// Columns and functions of the mapping may have other names by now.

@@ -38,6 +38,8 @@ pub struct Ledger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     AwaitingBackfill,
+    /// Out of a dump, of which the triggers come last.
+    Restoring,
     Ready,
     Stale,
 }
@@ -46,6 +48,7 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             Self::AwaitingBackfill => "awaiting backfill",
+            Self::Restoring => "restoring",
             Self::Ready => "ready",
             Self::Stale => "stale",
         }
@@ -55,6 +58,7 @@ impl State {
         match name {
             "ready" => Self::Ready,
             "awaiting backfill" => Self::AwaitingBackfill,
+            "restoring" => Self::Restoring,
             _ => Self::Stale,
         }
     }

@@ -5,11 +5,12 @@
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use std::ffi::CStr;
 
 use super::objects::{MOVED_ROWS_TRIGGER, TRIGGERS};
 use super::registry::relation_name;
 use crate::error::Failure;
-use crate::moved_rows;
+use crate::{moved_rows, relcache};
 
 /// The triggers of a member: name, event, transition tables and function.
 pub fn of(
@@ -60,21 +61,68 @@ pub fn wake(members: &[pg_sys::Oid]) -> Result<(), Failure> {
     )
 }
 
-/// A member that does not have exactly the triggers that attaching creates.
-pub fn lacking(members: &[pg_sys::Oid]) -> Result<Option<pg_sys::Oid>, Failure> {
-    let found = Spi::connect_mut(|client| {
-        // A query that reads only would not see what this command did.
-        let rows = client.update(
-            include_str!("../../sql/ledger/lacks_triggers.sql"),
-            Some(1),
-            &[members.to_vec().into()],
-        )?;
-        match rows.is_empty() {
-            true => Ok(None),
-            false => rows.first().get_one::<pg_sys::Oid>(),
-        }
-    })?;
-    Ok(found)
+/// As pg_trigger.tgtype has them, with the old and the new rows that they see.
+const CAPTURING: [(u32, bool, bool); 5] = [
+    (pg_sys::TRIGGER_TYPE_INSERT, false, true),
+    (pg_sys::TRIGGER_TYPE_UPDATE, true, true),
+    (pg_sys::TRIGGER_TYPE_DELETE, true, false),
+    (
+        pg_sys::TRIGGER_TYPE_BEFORE | pg_sys::TRIGGER_TYPE_TRUNCATE,
+        false,
+        false,
+    ),
+    (pg_sys::TRIGGER_TYPE_TRUNCATE, false, false),
+];
+const EXPECTING_MOVED_ROWS: u32 = pg_sys::TRIGGER_TYPE_BEFORE | pg_sys::TRIGGER_TYPE_UPDATE;
+
+/// A member that does not have exactly the triggers that attaching creates, each enabled always.
+pub fn lacking(members: &[pg_sys::Oid]) -> Option<pg_sys::Oid> {
+    let capture = own_function(c"capture_moves");
+    let expect = own_function(c"expect_moved_rows");
+    members.iter().copied().find(|member| {
+        // One that is gone changes no more.
+        relcache::Entry::of(*member).is_some_and(|entry| {
+            let triggers = entry.triggers();
+            let capturing = triggers
+                .iter()
+                .filter(|trigger| trigger.function == capture);
+            let is_there = |function, fires: u32, old_rows, new_rows| {
+                triggers.iter().any(|trigger| {
+                    *trigger
+                        == relcache::Trigger {
+                            function,
+                            fires: fires as i16,
+                            enabled: pg_sys::TRIGGER_FIRES_ALWAYS,
+                            has_old_rows: old_rows,
+                            has_new_rows: new_rows,
+                            is_restricted: false,
+                        }
+                })
+            };
+            capturing.count() != CAPTURING.len()
+                || !CAPTURING
+                    .iter()
+                    .all(|(fires, old, new)| is_there(capture, *fires, *old, *new))
+                || (moved_rows::can_be_in(*member)
+                    && !is_there(expect, EXPECTING_MOVED_ROWS, false, false))
+        })
+    })
+}
+
+/// A function of the extension's own schema, in which nobody else can create one.
+fn own_function(name: &CStr) -> pg_sys::Oid {
+    // SAFETY: catalog look-ups by name; the vector of no arguments is allocated by PostgreSQL.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"inventory_perf".as_ptr(), true);
+        pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
+            pg_sys::Anum_pg_proc_oid as i16,
+            pg_sys::Datum::from(name.as_ptr()),
+            pg_sys::Datum::from(pg_sys::buildoidvector(std::ptr::null(), 0)),
+            pg_sys::Datum::from(schema),
+            pg_sys::Datum::from(0),
+        )
+    }
 }
 
 /// Runs the commands that a query about some tables returns.

@@ -177,7 +177,7 @@ fn repair(ledger: &Ledger) -> Result<i64, Failure> {
         )
         .hint("Run inventory_perf.backfill_ledger() first."));
     }
-    if ledger.state == State::Stale && registry::has_fixed_snapshot() {
+    if ledger.state != State::Ready && registry::has_fixed_snapshot() {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,
             "a stale ledger cannot be repaired with the snapshot of a transaction",
@@ -187,7 +187,7 @@ fn repair(ledger: &Ledger) -> Result<i64, Failure> {
     }
     mend(&ledger)?;
     members::hold(ledger.oid)?;
-    if ledger.state == State::Stale {
+    if ledger.state != State::Ready {
         // Its relations answer again, which the correction itself reads; what they answer is
         // right when this transaction commits.
         registry::set_state(ledger.oid, State::Ready)?;
@@ -203,7 +203,7 @@ pub fn mend(ledger: &Ledger) -> Result<(), Failure> {
     if let Err(damage) = ledger.identity().check() {
         return Err(guard::damaged(&ledger.name, &damage));
     }
-    if ledger.state != State::Stale {
+    if ledger.state == State::Ready {
         return Ok(());
     }
     Spi::run(&format!(

@@ -17,6 +17,8 @@ use super::guard;
 use crate::calendar::Month;
 use crate::error::Failure;
 use crate::ledger::capture::check_interrupts;
+use crate::ledger::following;
+use crate::ledger::members;
 use crate::ledger::registry::{self, Ledger, State};
 use crate::memory::Memory;
 use crate::security;
@@ -33,8 +35,13 @@ pub struct Folded {
 
 /// Folds what is pending up to `until`, batch by batch. The caller has locked the ledger.
 pub fn fold(ledger: &Ledger, until: Option<Date>) -> Result<Folded, Failure> {
-    if ledger.state == State::AwaitingBackfill {
-        return Ok(Folded::default());
+    match ledger.state {
+        State::AwaitingBackfill => return Ok(Folded::default()),
+        State::Restoring if following::escapes(&members::current(ledger.oid)?)?.is_some() => {
+            return Ok(Folded::default());
+        }
+        State::Restoring => following::end_restore(ledger)?,
+        State::Ready | State::Stale => {}
     }
     if let Err(damage) = ledger.identity().check() {
         return Err(guard::damaged(&ledger.name, &damage));

@@ -15,6 +15,7 @@ use crate::ledger::mapping::Mapping;
 use crate::ledger::mapping_view::Registered;
 use crate::ledger::registry::{self, State};
 use crate::ledger::table_writer::{altered_columns, has_columns, is_without_nulls};
+use crate::ledger::triggers;
 
 #[derive(Clone)]
 pub struct Entry {
@@ -70,6 +71,13 @@ pub fn check(ledger: pg_sys::Oid) -> Result<Entry, Failure> {
                 ledger,
                 "waits for its backfill",
                 "backfill_ledger",
+            ));
+        }
+        State::Restoring => {
+            return Err(not_ready(
+                ledger,
+                "is being restored and lacks capture triggers",
+                "rebuild_ledger",
             ));
         }
         State::Stale => return Err(not_ready(ledger, "is stale", "rebuild_ledger")),
@@ -131,6 +139,7 @@ const DAYS: usize = 5;
 const OPENINGS: usize = 6;
 const MONTHS: usize = 7;
 const MAPPED_MOVES: usize = 8;
+const MEMBERS: usize = 9;
 const GENERATION: usize = 10;
 const EXPRESSIONS: usize = 14;
 const FINGERPRINT: usize = 15;
@@ -170,7 +179,7 @@ fn read_registry(ledger: pg_sys::Oid, epoch: u64) -> Result<Entry, Failure> {
     };
     Ok(Entry {
         epoch,
-        state: row.state,
+        state: restored(row.state, &row.members),
         damage,
         mapped_columns,
         writer: row.writer,
@@ -179,6 +188,20 @@ fn read_registry(ledger: pg_sys::Oid, epoch: u64) -> Result<Entry, Failure> {
         openings: row.openings,
         months: row.months,
     })
+}
+
+/// Jobs that restore a dump side by side may each be too early to see the last of the triggers.
+fn restored(state: State, members: &[pg_sys::Oid]) -> State {
+    if state != State::Restoring {
+        return state;
+    }
+    for member in members {
+        invalidation::watch(*member);
+    }
+    match triggers::lacking(members) {
+        None => State::Ready,
+        Some(_) => State::Restoring,
+    }
 }
 
 fn registry_table() -> pg_sys::Oid {
@@ -197,6 +220,7 @@ struct Row {
     days: pg_sys::Oid,
     openings: pg_sys::Oid,
     months: pg_sys::Oid,
+    members: Vec<pg_sys::Oid>,
     /// None if the mapping is not one.
     identity: Option<Identity>,
 }
@@ -229,6 +253,7 @@ unsafe fn read_row(ledger: pg_sys::Oid, snapshot: pg_sys::Snapshot) -> Option<Ro
                     days: oid(DAYS),
                     openings: oid(OPENINGS),
                     months: oid(MONTHS),
+                    members: Vec::from_datum(*values.add(MEMBERS), false).unwrap_or_default(),
                     identity: mapping.map(|mapping| Identity {
                         ledger,
                         layout: mapping.layout(),

@@ -6,7 +6,14 @@ CREATE TEMP TABLE one ();
 CREATE FUNCTION attach(schema text) RETURNS bigint LANGUAGE sql AS
 $$ SELECT count(*) FROM inventory_perf.attach_ledger('moves', product => 'product', quantity => 'quantity', moved_at => 'moved_at', target_schema => schema) $$;
 SELECT attach('pg_temp');
-SELECT attach((SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema())) IS NULL;
+CREATE FUNCTION refusal(command text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE command;
+    RETURN 'not refused';
+EXCEPTION WHEN OTHERS THEN
+    RETURN format('%s %s', SQLSTATE, regexp_replace(SQLERRM, 'pg_temp_\d+', 'pg_temp_N'));
+END $$;
+SELECT refusal('SELECT attach((SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()))');
 SELECT attach('information_schema');
 SELECT attach('pg_catalog');
 SELECT attach('pg_toast');
@@ -15,7 +22,7 @@ SELECT attach('');
 SELECT attach('nowhere');
 -- Nor may the mapping call what goes with its session.
 CREATE FUNCTION pg_temp.twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * $1';
-SELECT count(*) FROM inventory_perf.attach_ledger('moves', product => 'product', quantity => 'pg_temp.twice(quantity)', moved_at => 'moved_at');
+SELECT refusal($$ SELECT inventory_perf.attach_ledger('moves', product => 'product', quantity => 'pg_temp.twice(quantity)', moved_at => 'moved_at') $$);
 
 -- Storage is known by what it is, not by its name: what lies in its place in another schema is not touched.
 CREATE ROLE stock_victim;
