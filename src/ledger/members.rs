@@ -12,7 +12,7 @@ use std::cell::Cell;
 use super::capture;
 use super::objects::{MOVED_ROWS_TRIGGER, TRIGGERS};
 use super::registry::{self, Ledger, State};
-use crate::error::{Failure, OrRaise};
+use crate::error::{Failure, OrRaise, required};
 use crate::executor;
 use crate::executor::first_value;
 use crate::moved_rows;
@@ -270,9 +270,10 @@ fn sync_members() {
 /// A table that is rewritten shows nothing to older snapshots, so that these get no answer. Called by
 /// the event trigger before ALTER TABLE rewrites one.
 #[pg_extern(sql = false)]
-fn note_rewrite(relation: pg_sys::Oid) {
+fn note_rewrite(relation: Option<pg_sys::Oid>) {
     let relations = "members::oid[] || ARRAY[pending::oid, days, openings, months]";
-    registered_with(relations, relation)
+    required(relation, "relation")
+        .and_then(|relation| registered_with(relations, relation))
         .and_then(|ledger| ledger.map_or(Ok(()), registry::start_generation))
         .or_raise();
 }
