@@ -112,6 +112,12 @@ pub fn with_lock_timeout<R>(limit: Duration, work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Has the statements of `work` look rows up, however small the tables are now.
+pub fn with_index_scans<R>(work: impl FnOnce() -> R) -> R {
+    let _restore = enter(None, &[(c"enable_seqscan", "off")]);
+    work()
+}
+
 /// Gives the statements of `work` the memory of a maintenance operation, as it is one. They run
 /// once each, so compiling them does not pay.
 pub fn with_maintenance_memory<R>(work: impl FnOnce() -> R) -> R {

@@ -91,7 +91,7 @@ pub fn find(ledger: pg_sys::Oid) -> Result<Option<Ledger>, Failure> {
                 serde_json::from_str(&text("mapping")?).map_err(|error| {
                     Failure::new(
                         PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
-                        format!("mapping of ledger {} cannot be read", ledger.to_u32()),
+                        format!("mapping of ledger {} cannot be read", relation_name(ledger)),
                     )
                     .detail(error.to_string())
                     .hint("Detach the ledger and attach it again.")
