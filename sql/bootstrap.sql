@@ -71,6 +71,14 @@ CREATE TABLE inventory_perf.ledger_activity (
 );
 COMMENT ON TABLE inventory_perf.ledger_activity IS 'when each ledger was folded; its row is the lock that keeps folds of one ledger apart';
 
+CREATE TABLE inventory_perf.ledger_error (
+    ledger regclass PRIMARY KEY,
+    message text NOT NULL,
+    failed_at timestamptz NOT NULL
+);
+COMMENT ON TABLE inventory_perf.ledger_error IS
+'the last error of each ledger that did not stop what was done for the others; read inventory_perf.ledgers instead';
+
 SELECT pg_catalog.pg_extension_config_dump('inventory_perf.ledger', '');
 SELECT pg_catalog.pg_extension_config_dump('inventory_perf.ledger_activity', '');
 

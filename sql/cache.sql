@@ -58,12 +58,6 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'stop_invalidating_wra
 COMMENT ON FUNCTION inventory_perf.stop_invalidating(regclass) IS
 'removes the triggers of invalidate_on_change() from a table and its parts. Needs ownership of the table. Error: 42501 not the owner';
 
-CREATE FUNCTION inventory_perf.note_parts() RETURNS void
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'note_parts_wrapper';
-COMMENT ON FUNCTION inventory_perf.note_parts() IS
-'remembers the partitions and children that there are before a command; the event trigger calls it';
-REVOKE ALL ON FUNCTION inventory_perf.note_parts() FROM PUBLIC;
-
 CREATE FUNCTION inventory_perf.sync_invalidation(altered oid[]) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'sync_invalidation_wrapper';
 COMMENT ON FUNCTION inventory_perf.sync_invalidation(oid[]) IS

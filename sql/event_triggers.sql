@@ -13,16 +13,11 @@ COMMENT ON FUNCTION inventory_perf.invalidates() IS
 'whether any table has a trigger that calls invalidate_cache()';
 REVOKE ALL ON FUNCTION inventory_perf.invalidates() FROM PUBLIC;
 
+-- Not SECURITY DEFINER, so that it finds the tables that a command names as the command does.
 CREATE FUNCTION inventory_perf.on_ddl_command_start() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF inventory_perf.invalidates() THEN
-        PERFORM inventory_perf.note_parts();
-    END IF;
-END
-$$;
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'inventory_perf_ddl_start';
 COMMENT ON FUNCTION inventory_perf.on_ddl_command_start() IS
-'remembers which parts tables with invalidation triggers have';
+'remembers which parts the tables that a command names have, and what they are parts of';
 REVOKE ALL ON FUNCTION inventory_perf.on_ddl_command_start() FROM PUBLIC;
 
 CREATE FUNCTION inventory_perf.on_ddl_invalidation() RETURNS event_trigger
@@ -45,13 +40,9 @@ COMMENT ON FUNCTION inventory_perf.on_ddl_invalidation() IS
 REVOKE ALL ON FUNCTION inventory_perf.on_ddl_invalidation() FROM PUBLIC;
 
 CREATE FUNCTION inventory_perf.on_ddl_output() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM inventory_perf.cache_flush();
-END
-$$;
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'inventory_perf_ddl_output';
 COMMENT ON FUNCTION inventory_perf.on_ddl_output() IS
-'makes everything that is cached invalid when a label of an enum, an attribute of a composite type or a text search configuration is altered: the same rows are written out differently, or other words are found';
+'makes invalid what is cached from tables with columns of a type of which a label or an attribute was altered: the same rows are written out differently';
 REVOKE ALL ON FUNCTION inventory_perf.on_ddl_output() FROM PUBLIC;
 
 CREATE FUNCTION inventory_perf.follow_commands(relations oid[]) RETURNS void
@@ -149,11 +140,11 @@ CREATE EVENT TRIGGER inventory_perf_sql_drop ON sql_drop
     EXECUTE FUNCTION inventory_perf.on_sql_drop();
 CREATE EVENT TRIGGER inventory_perf_ddl_invalidation ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
-                 'DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED',
+                 'DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED', 'CREATE SCHEMA',
                  'CREATE SUBSCRIPTION', 'ALTER SUBSCRIPTION')
     EXECUTE FUNCTION inventory_perf.on_ddl_invalidation();
 CREATE EVENT TRIGGER inventory_perf_ddl_output ON ddl_command_end
-    WHEN TAG IN ('ALTER TYPE', 'ALTER TEXT SEARCH CONFIGURATION', 'ALTER TEXT SEARCH DICTIONARY')
+    WHEN TAG IN ('ALTER TYPE')
     EXECUTE FUNCTION inventory_perf.on_ddl_output();
 
 -- Sessions that apply changes as a replica run commands, too.

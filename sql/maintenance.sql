@@ -68,22 +68,38 @@ DECLARE
     checked bigint := 0;
     attached record;
     different bigint;
+    reason text;
+    wrong text[] := '{}';
+    unverified text[] := '{}';
 BEGIN
     FOR attached IN SELECT l.ledger FROM inventory_perf.ledgers l WHERE l.state = 'ready' LOOP
-        SELECT count(*) INTO different FROM inventory_perf.verify_ledger(attached.ledger);
-        IF different > 0 THEN
-            RAISE EXCEPTION 'ledger % differs from its snapshots', attached.ledger
-                USING ERRCODE = 'data_corrupted',
-                      DETAIL = pg_catalog.format('%s values differ.', different),
-                      HINT = 'See them with inventory_perf.verify_ledger(), mend them with inventory_perf.repair_ledger().';
-        END IF;
-        checked := checked + 1;
+        BEGIN
+            SELECT count(*) INTO different FROM inventory_perf.verify_ledger(attached.ledger);
+            IF different > 0 THEN
+                wrong := wrong || pg_catalog.format('%s (%s values)', attached.ledger, different);
+            END IF;
+            checked := checked + 1;
+        EXCEPTION WHEN OTHERS THEN
+            -- One that cannot be read does not keep the others from it.
+            GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT;
+            unverified := unverified || pg_catalog.format('%s: %s', attached.ledger, reason);
+        END;
     END LOOP;
+    IF wrong <> '{}' THEN
+        RAISE EXCEPTION 'ledgers differ from their snapshots'
+            USING ERRCODE = 'data_corrupted', DETAIL = pg_catalog.array_to_string(wrong, ', '),
+                  HINT = 'See them with inventory_perf.verify_ledger(), mend them with inventory_perf.repair_ledger().';
+    ELSIF unverified <> '{}' THEN
+        RAISE EXCEPTION 'ledgers cannot be verified'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = pg_catalog.array_to_string(unverified, E'\n'),
+                  HINT = 'Call inventory_perf.verify_ledger() for each of them.';
+    END IF;
     RETURN checked;
 END
 $$;
 COMMENT ON FUNCTION inventory_perf.assert_exact() IS
-'verifies every ready ledger; returns how many, or error XX001 for the first that differs. What a scheduled verification runs';
+'verifies every ready ledger; returns how many, or error XX001 that names those that differ, 55000 that names those that cannot be verified. What a scheduled verification runs';
 
 CREATE FUNCTION inventory_perf.repair_ledger(ledger regclass) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'repair_ledger_wrapper';

@@ -95,15 +95,15 @@ COMMENT ON FUNCTION inventory_perf.stock_period(regclass, date, date, jsonb) IS
 CREATE FUNCTION inventory_perf.ledger_status()
 RETURNS TABLE (ledger regclass, state text, target_schema text, prefix text, mapping jsonb,
                pending_rows bigint, oldest_pending timestamptz, last_fold timestamptz,
-               storage_bytes bigint)
+               storage_bytes bigint, last_error text, last_error_at timestamptz)
 LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ledger_status_wrapper';
 COMMENT ON FUNCTION inventory_perf.ledger_status() IS
 'what the view inventory_perf.ledgers shows: the ledgers that the current role may read';
 
 CREATE VIEW inventory_perf.ledgers AS
 SELECT s.ledger, s.state, s.target_schema, s.prefix, s.mapping, s.pending_rows, s.oldest_pending,
-       s.last_fold, s.storage_bytes
+       s.last_fold, s.storage_bytes, s.last_error, s.last_error_at
 FROM inventory_perf.ledger_status() s;
 COMMENT ON VIEW inventory_perf.ledgers IS
-'attached ledgers that the current role may read: mapping, state (ready, awaiting backfill, stale), changes not folded yet and since when, last fold, bytes of storage';
+'attached ledgers that the current role may read: mapping, state (ready, awaiting backfill, stale), changes not folded yet and since when, last fold, bytes of storage, the last error that did not stop what was done for other ledgers. Figures are null while the storage is locked or damaged';
 GRANT SELECT ON inventory_perf.ledgers TO PUBLIC;

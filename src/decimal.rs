@@ -227,6 +227,20 @@ pub fn decode(payload: &[u8]) -> NumericValue {
     finite.map_or(NumericValue::TooWide, NumericValue::Finite)
 }
 
+/// Digits that a `numeric` has before the point, rounded up to whole groups; of what `decode` finds
+/// too wide as well.
+pub fn integer_digits(payload: &[u8]) -> u32 {
+    let weight = match split_word(payload) {
+        Some((header, _)) if header & SIGN_MASK == SPECIAL => -1,
+        Some((header, _)) if header & SIGN_MASK == SHORT => {
+            i32::from(((header & SHORT_WEIGHT_MASK) << 9) as i16 >> 9)
+        }
+        Some((_, rest)) => split_word(rest).map_or(-1, |(weight, _)| i32::from(weight as i16)),
+        None => -1,
+    };
+    (GROUP_DIGITS * (weight + 1)).max(0) as u32
+}
+
 fn decode_special(header: u16) -> NumericValue {
     match header & SPECIAL_MASK {
         NOT_A_NUMBER => NumericValue::NotANumber,

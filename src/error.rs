@@ -1,5 +1,6 @@
 //! The one error type: what went wrong, and what to do about it.
 
+use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 /// An error with everything PostgreSQL lets a message carry. Raising it aborts the statement.
@@ -35,6 +36,21 @@ impl Failure {
     pub fn about(mut self, subject: impl std::fmt::Display) -> Self {
         self.message = format!("{subject}: {}", self.message);
         self
+    }
+
+    /// An error that was raised and caught.
+    pub fn of(error: &CaughtError) -> Self {
+        let (CaughtError::PostgresError(report)
+        | CaughtError::ErrorReport(report)
+        | CaughtError::RustPanic {
+            ereport: report, ..
+        }) = error;
+        Self {
+            code: report.sql_error_code(),
+            message: report.message().to_owned(),
+            detail: report.detail().map(str::to_owned),
+            hint: report.hint().map(str::to_owned),
+        }
     }
 
     pub fn message(&self) -> &str {

@@ -11,11 +11,12 @@
 //! | [`settings`] | every setting |
 //! | [`error`] | the one error type |
 //! | [`security`] | whose rights code runs with |
+//! | [`attempt`] | work for one ledger that may fail without failing the others |
 //! | [`executor`] | queries with the caller's snapshot, row by row |
 //! | [`relcache`] | what the relation cache knows, without a lock |
 //! | [`invalidation`] | when what a backend remembers is out of date |
 //! | [`moved_rows`] | rows that MERGE moves between partitions |
-//! | [`trigger_call`] | how trigger functions are called |
+//! | [`trigger_call`], [`event_trigger_call`] | how trigger functions are called |
 //! | [`versions`] | what differs between versions of PostgreSQL |
 //! | [`calendar`], [`decimal`], [`sum`], [`sql`], [`template`] | pure helpers |
 
@@ -23,10 +24,12 @@ use pgrx::prelude::*;
 
 mod advisor;
 mod amount;
+mod attempt;
 mod cache;
 mod calendar;
 mod decimal;
 mod error;
+mod event_trigger_call;
 mod executor;
 mod invalidation;
 mod ledger;

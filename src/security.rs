@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::ffi::{CStr, CString};
+use std::time::Duration;
 
 use crate::error::Failure;
 use crate::prepared::Prepared;
@@ -96,6 +97,24 @@ pub fn search_path() -> String {
 /// Runs `work` with the `search_path` of a caller, for names that the caller wrote.
 pub fn with_path<R>(search_path: &str, work: impl FnOnce() -> R) -> R {
     let _restore = enter(None, &[(c"search_path", search_path)]);
+    work()
+}
+
+/// Lets `work` wait no longer than this for a lock, and less if the session says so.
+pub fn with_lock_timeout<R>(limit: Duration, work: impl FnOnce() -> R) -> R {
+    let limit = limit.as_millis().clamp(1, i32::MAX as u128) as i32;
+    // SAFETY: reads a setting, in milliseconds; 0 is none.
+    let present = unsafe { pg_sys::LockTimeout };
+    if (1..=limit).contains(&present) {
+        return work();
+    }
+    let _restore = enter(None, &[(c"lock_timeout", &limit.to_string())]);
+    work()
+}
+
+/// Has the statements of `work` look rows up, however small the tables are now.
+pub fn with_index_scans<R>(work: impl FnOnce() -> R) -> R {
+    let _restore = enter(None, &[(c"enable_seqscan", "off")]);
     work()
 }
 

@@ -9,11 +9,12 @@ use pgrx::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
+mod levels;
+
+use super::names;
 use super::store;
-use super::{low_stock, names};
 use crate::error::Failure;
 use crate::ledger::registry;
-use crate::security;
 use crate::settings;
 
 pub const UPDATE: &str = "inventory:update";
@@ -24,8 +25,6 @@ pub const LOW_STOCK: &str = "inventory:low_stock:alert";
 const NAMES: usize = 100;
 /// Events of one batch at most; past it there is one for each relation.
 const EVENTS: usize = 1_000;
-/// Levels of one batch at most.
-const LEVELS: usize = 1_000;
 /// What a notification carries at most, and how long its channel's name is.
 const PAYLOAD_BYTES: usize = 7_999;
 const CHANNEL_BYTES: usize = 63;
@@ -218,7 +217,7 @@ fn changes(rows: &[Row]) -> Vec<Change> {
 
 /// Tells the levels that changed, and what listeners in the database wait for.
 pub fn publish(told: &Told) -> Result<(), Failure> {
-    let levels = levels(&told.changes)?;
+    let levels = levels::of(&told.changes)?;
     if settings::NOTIFY_EVENTS.get() {
         for (channel, payload) in told.notifications.iter().chain(&levels) {
             notify(channel, payload)?;
@@ -244,61 +243,6 @@ fn notify(channel: &str, payload: &str) -> Result<(), Failure> {
             .map(|_| ())
     })?;
     Ok(())
-}
-
-/// One event for each key: its level as it is now, from the exact reads and with the rights of the
-/// ledger's owner. One more if it has just become low.
-fn levels(changes: &[Change]) -> Result<Vec<Event>, Failure> {
-    let mut events = Vec::new();
-    let mut ledgers = HashMap::new();
-    for change in changes.iter().take(LEVELS) {
-        let ledger = match ledgers.entry(change.ledger) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(unknown) => {
-                let found = match registry::find(change.ledger)? {
-                    Some(ledger) => Some((ledger, low_stock::is_watched(change.ledger)?)),
-                    None => None,
-                };
-                unknown.insert(found)
-            }
-        };
-        let Some((ledger, is_watched)) = ledger else {
-            continue;
-        };
-        if ledger.state != registry::State::Ready {
-            continue;
-        }
-        let Some(key) = &change.key else {
-            let event = json!({"ledger": ledger.name, "truncated": true});
-            events.push((LEVEL.to_owned(), event.to_string()));
-            if *is_watched {
-                events.push((LOW_STOCK.to_owned(), event.to_string()));
-            }
-            continue;
-        };
-        let level = security::run_as(ledger.owner, || {
-            Spi::connect(|client| {
-                client
-                    .select(
-                        include_str!("../../sql/delivery/level.sql"),
-                        Some(1),
-                        &[
-                            change.ledger.into(),
-                            pgrx::JsonB(key.clone()).into(),
-                            ledger.name.as_str().into(),
-                        ],
-                    )?
-                    .first()
-                    .get_one::<String>()
-            })
-        })?;
-        let Some(level) = level else { continue };
-        if *is_watched && let Some(alert) = low_stock::note(change.ledger, key, &level)? {
-            events.push((LOW_STOCK.to_owned(), alert));
-        }
-        events.push((LEVEL.to_owned(), level));
-    }
-    Ok(events)
 }
 
 #[cfg(test)]

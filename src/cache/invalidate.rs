@@ -2,6 +2,7 @@
 
 use pgrx::AnyElement;
 use pgrx::prelude::*;
+use std::cell::Cell;
 
 use super::outbox::{self, Invalidation};
 use super::text;
@@ -62,6 +63,7 @@ fn invalidate_pattern(pattern: Option<AnyElement>) {
         let pattern = required(pattern, "pattern")?;
         // SAFETY: the function is declared with a text.
         let pattern = unsafe { text::argument(pattern.datum(), "pattern")? };
+        require_room(pattern.len(), "pattern")?;
         outbox::append(&Invalidation {
             patterns: [pattern].into_iter().collect(),
             ..Invalidation::default()
@@ -83,10 +85,37 @@ fn cache_flush() {
 fn names(list: Option<AnyElement>, argument: &str) -> Result<Vec<String>, Failure> {
     let list = required(list, argument)?;
     // SAFETY: the functions of this file are declared with a text[].
-    unsafe { text::array(list.datum(), argument)? }
+    let names: Vec<String> = unsafe { text::array(list.datum(), argument)? }
         .into_iter()
         .map(|name| required(name, argument))
-        .collect()
+        .collect::<Result<_, Failure>>()?;
+    require_room(names.iter().map(|name| name.len()).sum(), argument)?;
+    Ok(names)
+}
+
+/// Bytes of names that one transaction passes at most. What it wants to have invalid beyond that has a
+/// tag in common, or a pattern.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+fn require_room(bytes: usize, argument: &str) -> Result<(), Failure> {
+    thread_local! {
+        static PASSED: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
+    }
+    let transaction = outbox::transaction();
+    let (of, before) = PASSED.get();
+    let passed = bytes + if of == transaction { before } else { 0 };
+    if passed > MOST_BYTES {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            format!("too many names in \"{argument}\""),
+        )
+        .detail(format!(
+            "One transaction can pass {MOST_BYTES} bytes of names."
+        ))
+        .hint("Invalidate a tag that all of them have, or a pattern."));
+    }
+    PASSED.set((transaction, passed));
+    Ok(())
 }
 
 /// Returns how many different names there were.

@@ -110,7 +110,12 @@ pub fn count_row(trigger: pg_sys::Oid) -> usize {
     RECENT.with_borrow_mut(|recent| recent.count(scope, trigger.to_u32()))
 }
 
-/// This transaction, which writes anyway.
+/// The number of this transaction, which writes anyway.
+pub fn transaction() -> u64 {
+    scope().0
+}
+
+/// This transaction and subtransaction.
 fn scope() -> Scope {
     // SAFETY: the first assigns a transaction ID unless there is one, the second reads a variable;
     // nothing here is to be dropped.

@@ -12,6 +12,7 @@ mod functions;
 mod key;
 mod named_values;
 mod nodes;
+pub mod output;
 mod parameters;
 mod registered;
 mod request;

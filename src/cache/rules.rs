@@ -5,9 +5,11 @@
 //! gives new parts theirs, and takes them from parts that went.
 
 pub mod altered;
+mod command;
 mod parts;
 mod table;
 mod triggers;
+mod types;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -71,7 +73,7 @@ fn create(
     for part in parts {
         triggers::create(part, triggers::Of::Part, &arguments)?;
     }
-    parts::sync()
+    parts::sync(&command::Relations::from([relation.to_u32()]))
 }
 
 /// The arguments of the triggers, once they are known to be right.

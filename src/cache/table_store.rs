@@ -8,8 +8,8 @@
 //! that counts already. Its time to live only says when a stamp may be swept away: a stamp that is
 //! there is good.
 //!
-//! Nobody waits: sessions only insert stamps, one transaction at a time writes, and others leave
-//! it. Stamps are changed and deleted by who delivers alone, and entries that are locked are left to
+//! Nobody waits: sessions only insert stamps, one transaction at a time writes under a name, and others
+//! leave it. Stamps are changed and deleted by who delivers alone, and entries that are locked are left to
 //! their stamps.
 
 use pgrx::datum::DatumWithOid;
@@ -18,6 +18,7 @@ use pgrx::prelude::*;
 use pgrx::spi::{SpiClient, SpiTupleTable};
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use super::names::{EntryName, PatternKind, StampName};
@@ -82,19 +83,32 @@ fn write<R>(
     as_owner(|| Spi::connect_mut(work))
 }
 
-/// Until the end of the transaction; false if another transaction has it.
-fn try_lock(name: &str) -> Result<bool> {
-    select(
-        "SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))",
-        &[format!("inventory_perf cache {name}").into()],
-        |rows| rows.first().get_one::<bool>(),
-    )
-    .map(|taken| taken.unwrap_or(false))
+/// Until the end of the transaction; false if another transaction has it. Nobody else can take such a
+/// lock: it is one of the extension itself, with a number that PostgreSQL never uses. Of names that
+/// share a number one has to wait for its turn, so that a transaction cannot take too many.
+fn try_lock(what: &str, name: &str) -> bool {
+    const LOCKS: u64 = 4_096;
+    let mut hasher = std::hash::DefaultHasher::new();
+    (what, name).hash(&mut hasher);
+    let number = FIRST_LOCK + (hasher.finish() % LOCKS) as u16;
+    // SAFETY: a look-up by name, and a lock that is released at the end of the transaction.
+    unsafe {
+        let extension = pg_sys::get_extension_oid(c"inventory_perf".as_ptr(), true);
+        pg_sys::ConditionalLockDatabaseObject(
+            pg_sys::ExtensionRelationId,
+            extension,
+            number,
+            pg_sys::ExclusiveLock as pg_sys::LOCKMODE,
+        )
+    }
 }
 
-fn may_write() -> Result<bool> {
+/// The lock of whoever makes an epoch has a lower number.
+const FIRST_LOCK: u16 = 16;
+
+fn may_write() -> bool {
     // SAFETY: reads a variable of the server.
-    Ok(!unsafe { pg_sys::XactReadOnly } && try_lock("writer")?)
+    !unsafe { pg_sys::XactReadOnly }
 }
 
 fn present_stamps(names: Vec<String>) -> Result<HashMap<String, String>> {
@@ -204,8 +218,7 @@ impl Store for TableStore {
     }
 
     fn create_stamps(&mut self, names: &[StampName], ttl: Duration) -> Result<Option<Vec<String>>> {
-        // SAFETY: reads a variable of the server.
-        if unsafe { pg_sys::XactReadOnly } {
+        if !may_write() {
             return Ok(None);
         }
         let names: Vec<String> = names.iter().map(stamp_name).collect();
@@ -221,7 +234,8 @@ impl Store for TableStore {
             .into_iter()
             .filter(|name| !present.contains_key(name))
             .collect();
-        if !may_write()? {
+        let bytes = missing.iter().map(|name| name.len() + STAMP_BYTES).sum();
+        if !missing.iter().all(|name| try_lock("stamp", name)) || !have_stamps_room(bytes)? {
             return Ok(None);
         }
         let random: Vec<String> = missing.iter().map(|_| random::hex()).collect();
@@ -248,35 +262,21 @@ impl Store for TableStore {
     }
 
     fn write(&mut self, entries: &[(EntryName, Vec<u8>)], ttl: Duration) -> Result<()> {
-        if !may_write()? {
+        if !may_write() {
             return Ok(());
         }
-        let bytes: usize = entries.iter().map(|(_, bytes)| bytes.len()).sum();
-        write(|client| {
-            for (name, bytes) in entries {
-                client.update(
-                    "INSERT INTO inventory_perf.cache_entries AS e (name, value, expires_at, \
-                         written_at) \
-                     VALUES ($1, $2, pg_catalog.clock_timestamp() \
-                             + $3 * '1 second'::pg_catalog.interval, \
-                             pg_catalog.clock_timestamp()) \
-                     ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value, \
-                         expires_at = EXCLUDED.expires_at, written_at = EXCLUDED.written_at",
-                    None,
-                    &[
-                        entry_name(name).into(),
-                        bytes.clone().into(),
-                        seconds(ttl).into(),
-                    ],
-                )?;
+        let mut bytes = 0;
+        for (name, value) in entries {
+            let name = entry_name(name);
+            if try_lock("entry", &name) && store(name, value, ttl)? {
+                bytes += value.len();
             }
-            Ok(())
-        })?;
+        }
         make_room(bytes)
     }
 
     fn begin_fill(&mut self, digest: &str, _ttl: Duration) -> Result<bool> {
-        try_lock(digest)
+        Ok(try_lock("fill", digest))
     }
 
     /// The lock goes with the transaction.
@@ -386,6 +386,19 @@ impl Store for TableStore {
     }
 }
 
+/// Stores one entry, whose lock the transaction has. False if somebody is deleting the one that is there.
+fn store(name: String, value: &[u8], ttl: Duration) -> Result<bool> {
+    write(|client| {
+        let arguments = [name.into(), value.into(), seconds(ttl).into()];
+        let stored = client.update(
+            include_str!("../../sql/cache/store_entry.sql"),
+            None,
+            &arguments,
+        )?;
+        Ok(!stored.is_empty())
+    })
+}
+
 /// What depends on these stamps is invalid from now on, and these entries are gone. Like a stamp
 /// that a session makes, a new value counts only for snapshots that see this transaction.
 fn invalidate(stamps: Vec<String>, entries: Vec<String>) -> Result<()> {
@@ -421,7 +434,55 @@ fn sweep() -> Result<()> {
     for table in ["cache_stamps", "cache_entries"] {
         write(|client| client.update(&delete_expired(table), None, &[]).map(|_| ()))?;
     }
-    Ok(())
+    write(|client| {
+        client
+            .update(
+                include_str!("../../sql/cache/make_room_for_stamps.sql"),
+                None,
+                &[(stamps_cap() as f64).into(), (STAMP_BYTES as i32).into()],
+            )
+            .map(|_| ())
+    })
+}
+
+/// What a stamp takes beside its name.
+const STAMP_BYTES: usize = 150;
+
+/// Bytes that stamps take at most, of those that are allowed for entries.
+fn stamps_cap() -> usize {
+    settings::CACHE_TABLE_SIZE.get() as usize * 1024 * 1024 / 4
+}
+
+/// Whether more stamps may be made. Who delivers removes those that would be swept away next; until then
+/// nothing with a new tag is stored. A session looks as often as [`make_room`] does.
+fn have_stamps_room(written: usize) -> Result<bool> {
+    const AGAIN: Duration = Duration::from_secs(10);
+    thread_local! {
+        static UNSEEN: Cell<usize> = const { Cell::new(usize::MAX) };
+        static FULL: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    if FULL.get().is_some_and(|since| since.elapsed() < AGAIN) {
+        return Ok(false);
+    }
+    let unseen = UNSEEN.get().saturating_add(written);
+    if unseen < stamps_cap() / 8 / sessions() {
+        UNSEEN.set(unseen);
+        return Ok(true);
+    }
+    let total = select(
+        "SELECT pg_catalog.sum(pg_catalog.octet_length(s.name) + $1) FROM inventory_perf.cache_stamps s",
+        &[(STAMP_BYTES as i32).into()],
+        |rows| rows.first().get_one::<i64>(),
+    )?;
+    let is_full = total.unwrap_or(0) as usize + written > stamps_cap();
+    FULL.set(is_full.then(Instant::now));
+    UNSEEN.set(0);
+    Ok(!is_full)
+}
+
+fn sessions() -> usize {
+    // SAFETY: reads a variable of the server.
+    unsafe { pg_sys::MaxConnections }.max(1) as usize
 }
 
 fn delete_expired(table: &str) -> String {
@@ -442,10 +503,8 @@ fn make_room(written: usize) -> Result<()> {
         static UNSEEN: Cell<usize> = const { Cell::new(usize::MAX) };
     }
     let cap = settings::CACHE_TABLE_SIZE.get() as usize * 1024 * 1024;
-    // SAFETY: reads a variable of the server.
-    let sessions = unsafe { pg_sys::MaxConnections }.max(1) as usize;
     let unseen = UNSEEN.get().saturating_add(written);
-    if unseen < cap / 8 / sessions {
+    if unseen < cap / 8 / sessions() || !try_lock("room", "") {
         UNSEEN.set(unseen);
         return Ok(());
     }

@@ -7,6 +7,10 @@ use std::ffi::c_void;
 
 use crate::error::Failure;
 
+/// Bytes of key columns in a row of an index: a third of a page, as B-trees want it, without its header
+/// and the month and the day after the keys.
+const LONGEST_KEY: usize = 2_704 - 8 - 16;
+
 /// How one key column is hashed, compared and copied.
 #[derive(Clone)]
 pub struct KeyType {
@@ -124,6 +128,21 @@ impl KeyType {
                     .value()
                     != 0
             },
+        }
+    }
+
+    /// Bytes that a datum takes in a row of an index, alignment included, at most.
+    unsafe fn size(&self, datum: pg_sys::Datum) -> usize {
+        if self.by_value {
+            return 8;
+        }
+        // SAFETY: as for copy(). An index keeps a long value in one piece, compressed or as it is.
+        unsafe {
+            match self.length {
+                -1 => pgrx::varsize_any(datum.cast_mut_ptr()) + 8,
+                -2 => std::ffi::CStr::from_ptr(datum.cast_mut_ptr()).count_bytes() + 1,
+                length => length as usize + 8,
+            }
         }
     }
 
@@ -266,6 +285,33 @@ impl KeyInterner {
         hashes.push(hash);
         numbers.insert_unique(hash, number, |number| hashes[*number as usize]);
         number
+    }
+
+    /// Refuses a key that a row of some index of the storage could be too small for: a fold could not
+    /// store it. What counts is its size as it is, as how well it is compressed depends on settings.
+    pub fn require_indexable(&self, key: u32) -> Result<(), Failure> {
+        if self.types.iter().all(|key_type| key_type.length > 0) {
+            return Ok(());
+        }
+        let datums = self.types.iter().zip(self.datums(key));
+        // SAFETY: interned keys are complete datums of their types, none of them out of line.
+        let size: usize = datums
+            .map(|(key_type, datum)| unsafe { key_type.size(*datum) })
+            .sum();
+        if size <= LONGEST_KEY {
+            return Ok(());
+        }
+        Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            "key of a movement is too long for an index",
+        )
+        .detail(format!(
+            "Its key columns take {size} bytes; {LONGEST_KEY} are possible."
+        ))
+        .hint(
+            "Shorten the value, or attach the ledger with a filter that leaves such rows out, \
+             such as length(product) < 500.",
+        ))
     }
 
     /// Renumbers the keys in an order that puts neighbours together: by value where a key column

@@ -183,8 +183,17 @@ impl LegBuffer {
             }
             _ => Measure::NOTHING,
         };
+        // A row that was counted before goes as it came.
+        if !retract {
+            quantity.require_summable("quantity")?;
+            value.require_summable("value")?;
+        }
+        let known = self.keys.len();
         // SAFETY: no key is NULL here.
         let key = unsafe { self.keys.intern(&values[..self.layout.keys]) };
+        if !retract && self.keys.len() > known {
+            self.keys.require_indexable(key)?;
+        }
         match (quantity, value) {
             (
                 Measure::Narrow {

@@ -15,6 +15,19 @@ pub struct Key {
     pub sql_type: String,
     /// The type's equality operator as SQL writes it, independent of any search path.
     pub equals: String,
+    /// How JSON shows its values.
+    #[serde(skip)]
+    pub shape: Shape,
+}
+
+/// What a value is in JSON.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shape {
+    #[default]
+    Scalar,
+    Array,
+    /// Anything: it is JSON itself.
+    Json,
 }
 
 /// The mapping of a ledger as it was attached. What binds at run time is the view over the ledger
@@ -154,6 +167,7 @@ mod unit {
             name: column.into(),
             sql_type: "integer".into(),
             equals: "=".into(),
+            shape: Shape::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use std::ffi::CStr;
 
 use super::integrity::Identity;
+use super::key_types;
 use super::mapping::Mapping;
 use super::mapping_view::Registered;
 use super::objects::{self, Kind, OBJECTS, Object, Objects};
@@ -100,14 +101,16 @@ pub fn find(ledger: pg_sys::Oid) -> Result<Option<Ledger>, Failure> {
                     .get_by_name::<pg_sys::Oid, _>(column)?
                     .unwrap_or(pg_sys::InvalidOid))
             };
-            let mapping = serde_json::from_str(&text("mapping")?).map_err(|error| {
-                Failure::new(
-                    PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
-                    format!("mapping of ledger {} cannot be read", ledger.to_u32()),
-                )
-                .detail(error.to_string())
-                .hint("Detach the ledger and attach it again.")
-            })?;
+            let mut mapping: Mapping =
+                serde_json::from_str(&text("mapping")?).map_err(|error| {
+                    Failure::new(
+                        PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+                        format!("mapping of ledger {} cannot be read", relation_name(ledger)),
+                    )
+                    .detail(error.to_string())
+                    .hint("Detach the ledger and attach it again.")
+                })?;
+            key_types::refresh(&mut mapping.keys, oid("pending")?);
             Ok(Some(Ledger {
                 oid: ledger,
                 name: text("name")?,
@@ -341,7 +344,8 @@ pub fn unregister(ledger: pg_sys::Oid) -> Result<(), Failure> {
         "WITH activity AS (DELETE FROM inventory_perf.ledger_activity WHERE ledger = $1::oid), \
               thresholds AS (DELETE FROM inventory_perf.low_stock_thresholds \
                              WHERE ledger = $1::oid), \
-              low AS (DELETE FROM inventory_perf.low_stock WHERE ledger = $1::oid) \
+              low AS (DELETE FROM inventory_perf.low_stock WHERE ledger = $1::oid), \
+              errors AS (DELETE FROM inventory_perf.ledger_error WHERE ledger = $1::oid) \
          DELETE FROM inventory_perf.ledger WHERE ledger = $1::oid",
         &[ledger.into()],
     )
@@ -495,6 +499,13 @@ impl Ledger {
             (_, Kind::Function) => one_of(&self.functions),
             (_, Kind::View | Kind::Table) => one_of(&self.views),
         }
+    }
+
+    /// Whether an object is there, by whatever name.
+    pub fn has_object(&self, name: &str) -> bool {
+        OBJECTS
+            .iter()
+            .any(|object| object.name == name && self.object(object) != pg_sys::InvalidOid)
     }
 
     /// The name of an object as SQL writes it; of one that is not created yet, the name that it gets.

@@ -11,9 +11,11 @@ use crate::cache::rules::altered;
 use crate::error::{Failure, OrRaise, required};
 use crate::executor::{raw_function, return_rows};
 use crate::ledger::members;
+use crate::ledger::objects;
 use crate::ledger::registry::{self, Ledger, State};
 use crate::ledger::triggers;
 use crate::security;
+use crate::sql::quote_literal;
 
 raw_function!(
     /// `verify_ledger(ledger, from_date, to_date)`: the rows that differ; none means exact.
@@ -40,6 +42,7 @@ unsafe fn verify(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
         .hint("Run inventory_perf.backfill_ledger() first."));
     }
     backfill::refuse_row_security(&ledger)?;
+    require_snapshots(&ledger)?;
     report_rows_not_counted(&ledger)?;
     let day = |day: Option<Date>| day.map_or("NULL::date".into(), day_sql);
     let query = ledger
@@ -64,6 +67,24 @@ fn check_order(from_date: &Option<Date>, to_date: &Option<Date>) -> Result<(), F
         .hint("Pass the first day of the range first."));
     }
     Ok(())
+}
+
+/// What answers is compared, so it must be there.
+fn require_snapshots(ledger: &Ledger) -> Result<(), Failure> {
+    if ledger.has_object(objects::SNAPSHOTS) {
+        return Ok(());
+    }
+    let view = ledger.object_name(objects::SNAPSHOTS);
+    let name = quote_literal(&ledger.name);
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("view {view} of ledger {} does not exist", ledger.name),
+    )
+    .detail("It is what is compared with the ledger.")
+    .hint(format!(
+        "Run SELECT * FROM inventory_perf.detach_ledger({name}, drop_data => true) and attach the \
+         ledger again, which creates it."
+    )))
 }
 
 fn report_rows_not_counted(ledger: &Ledger) -> Result<(), Failure> {

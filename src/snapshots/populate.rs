@@ -3,12 +3,13 @@
 use pgrx::datum::{Date, Interval};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{audit, fold};
+use crate::attempt::{Limits, attempt};
 use crate::error::{Failure, OrRaise, required};
-use crate::ledger::members;
 use crate::ledger::registry::{self, Ledger};
+use crate::ledger::{errors, members};
 use crate::security;
 
 /// Folds one ledger, or every ledger whose owner's rights the caller has.
@@ -25,19 +26,46 @@ fn populate_ledger(
         name!(duration, Interval),
     ),
 > {
-    let populated = (|| {
-        let ledgers = match ledger {
-            Some(ledger) => vec![registry::get_owned(ledger)?],
-            None => own_ledgers()?,
-        };
-        security::with_safe_path(|| {
-            ledgers
-                .iter()
-                .map(|ledger| populate(ledger, until))
-                .collect::<Result<Vec<_>, _>>()
-        })
-    })();
+    let populated = security::with_safe_path(|| match ledger {
+        Some(ledger) => Ok(vec![populate(&registry::get_owned(ledger)?, until)?]),
+        None => populate_all(until),
+    });
     TableIterator::new(populated.or_raise())
+}
+
+/// What one of many ledgers may take of the time, and of waiting for whoever has locked it.
+const LIMITS: Limits = Limits::new(Duration::from_secs(3_600), Duration::from_secs(5));
+
+type Populated = (pg_sys::Oid, i64, i64, Interval);
+
+/// Folds every ledger of the caller's. One that cannot be folded does not keep the others from it.
+fn populate_all(until: Option<Date>) -> Result<Vec<Populated>, Failure> {
+    registry::require_writable(c"populate_daily_stock_snapshots()");
+    let mut populated = Vec::new();
+    for oid in registry::all()? {
+        let folded = attempt(LIMITS, || {
+            let Some(ledger) = registry::find(oid)? else {
+                return Ok(None);
+            };
+            if !security::acts_for(ledger.owner) {
+                return Ok(None);
+            }
+            populate(&ledger, until).map(Some)
+        });
+        match folded {
+            Ok(folded) => populated.extend(folded),
+            Err(failure) => {
+                errors::record(oid, "folding", &failure);
+                failure
+                    .about(format!(
+                        "ledger {} is not folded",
+                        registry::relation_name(oid)
+                    ))
+                    .warn();
+            }
+        }
+    }
+    Ok(populated)
 }
 
 /// What was folded out of which table.
@@ -89,10 +117,7 @@ fn own_ledgers() -> Result<Vec<Ledger>, Failure> {
     Ok(ledgers)
 }
 
-fn populate(
-    ledger: &Ledger,
-    until: Option<Date>,
-) -> Result<(pg_sys::Oid, i64, i64, Interval), Failure> {
+fn populate(ledger: &Ledger, until: Option<Date>) -> Result<Populated, Failure> {
     let started = Instant::now();
     registry::lock_for_maintenance(ledger.oid, c"populate_daily_stock_snapshots()")?;
     let folded = fold::fold(ledger, until)?;

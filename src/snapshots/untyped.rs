@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::cache::text;
 use crate::error::{Failure, OrRaise, required};
 use crate::executor::{raw_function, return_rows};
-use crate::ledger::mapping::Key;
+use crate::ledger::mapping::{Key, Shape};
 use crate::ledger::objects;
 use crate::ledger::registry::{self, Ledger};
 use crate::security;
@@ -168,17 +168,45 @@ pub fn members<'a>(keys: &'a [Key], key: &str) -> Result<Vec<(&'a Key, String)>,
             let Some(column) = keys.iter().find(|key| key.name == name) else {
                 return Err(invalid(format!("key names no key column: \"{name}\"")));
             };
-            let text = match value.get() {
-                text if text.starts_with('"') => serde_json::from_str(text).ok(),
-                text if text == "null" || text.starts_with(['[', '{']) => None,
-                number_or_boolean => Some(number_or_boolean.to_owned()),
-            };
-            let text = text.ok_or_else(|| {
+            let text = text_of(value.get(), column.shape).ok_or_else(|| {
                 invalid(format!("key \"{name}\" is not a string, number or boolean"))
             })?;
             Ok((column, text))
         })
         .collect()
+}
+
+/// The text of a value, which JSON shows as a type of this shape is shown.
+fn text_of(json: &str, shape: Shape) -> Option<String> {
+    match shape {
+        Shape::Json => Some(json.to_owned()),
+        Shape::Array if json.starts_with('[') => array_text(json),
+        _ if json.starts_with('"') => serde_json::from_str(json).ok(),
+        _ if json == "null" || json.starts_with(['[', '{']) => None,
+        _ => Some(json.to_owned()),
+    }
+}
+
+/// An array as PostgreSQL writes one.
+fn array_text(json: &str) -> Option<String> {
+    let elements: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+    let elements: Option<Vec<String>> = elements
+        .iter()
+        .map(|element| match element.get() {
+            "null" => Some("NULL".to_owned()),
+            array if array.starts_with('[') => array_text(array),
+            other => {
+                let text = if other.starts_with('"') {
+                    serde_json::from_str(other).ok()?
+                } else {
+                    other.to_owned()
+                };
+                let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+                Some(format!("\"{escaped}\""))
+            }
+        })
+        .collect();
+    Some(format!("{{{}}}", elements?.join(",")))
 }
 
 /// A WHERE clause for the key columns that `key` names.
@@ -199,4 +227,35 @@ fn conditions(keys: &[Key], key: &str) -> Result<String, Failure> {
         return Ok(String::new());
     }
     Ok(format!(" WHERE {}", conditions.join(" AND ")))
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn values_are_read_in_the_form_that_json_shows_them_in() {
+        for (json, shape, text) in [
+            ("1.50", Shape::Scalar, Some("1.50")),
+            (r#""a\"b""#, Shape::Scalar, Some("a\"b")),
+            ("[1]", Shape::Scalar, None),
+            ("null", Shape::Scalar, None),
+            ("[]", Shape::Array, Some("{}")),
+            (
+                r#"["a,b","c\\\"d",null,"NULL"]"#,
+                Shape::Array,
+                Some(r#"{"a,b","c\\\"d",NULL,"NULL"}"#),
+            ),
+            (
+                "[[1,2],[3,4]]",
+                Shape::Array,
+                Some(r#"{{"1","2"},{"3","4"}}"#),
+            ),
+            ("\"{1}\"", Shape::Array, Some("{1}")),
+            (r#"{"a":1}"#, Shape::Json, Some(r#"{"a":1}"#)),
+            (r#""a""#, Shape::Json, Some(r#""a""#)),
+        ] {
+            assert_eq!(text_of(json, shape).as_deref(), text, "{json}");
+        }
+    }
 }

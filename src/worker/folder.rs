@@ -11,10 +11,13 @@ use super::backoff::Backoff;
 use super::process;
 use super::vacuum::Vacuum;
 use crate::error::Failure;
-use crate::ledger::registry;
+use crate::ledger::{errors, registry};
 use crate::settings;
 use crate::shared_memory::{self, Outcome, Slot};
 use crate::snapshots::populate;
+
+/// A fold that takes longer is given up: it may be code of the ledger's owner that takes the time.
+const LONGEST_FOLD: Duration = Duration::from_secs(600);
 
 pub fn main(database: pg_sys::Oid) {
     process::connect(super::FOLDER, Some(database));
@@ -89,18 +92,19 @@ fn fold(
     }
     let name = format!("folding ledger {}", ledger.to_u32());
     let folded =
-        process::transaction(&name, || populate::fold_pending(ledger)).and_then(|folded| {
-            if let Some(pending) = folded.filter(|pending| pending.deltas > 0) {
-                slot.activity.folds.fetch_add(1, Ordering::Relaxed);
-                slot.activity
-                    .last_fold
-                    .store(shared_memory::now(), Ordering::Relaxed);
-                let vacuum = vacuums.entry(ledger).or_default();
-                vacuum.count(pending.deltas as u64);
-                vacuum.run_if_due(&pending.table)?;
-            }
-            Ok(())
-        });
+        process::transaction_within(LONGEST_FOLD, &name, || populate::fold_pending(ledger))
+            .and_then(|folded| {
+                if let Some(pending) = folded.filter(|pending| pending.deltas > 0) {
+                    slot.activity.folds.fetch_add(1, Ordering::Relaxed);
+                    slot.activity
+                        .last_fold
+                        .store(shared_memory::now(), Ordering::Relaxed);
+                    let vacuum = vacuums.entry(ledger).or_default();
+                    vacuum.count(pending.deltas as u64);
+                    vacuum.run_if_due(&pending.table)?;
+                }
+                Ok(())
+            });
     match folded {
         Ok(()) => {
             waiting.remove(&ledger);
@@ -115,7 +119,12 @@ fn fold(
                 vacuums.remove(&ledger);
                 return;
             }
-            process::report(slot, failure);
+            let recorded = process::transaction("recording an error", || {
+                errors::record(ledger, "folding", &failure);
+                Ok(registry::relation_name(ledger))
+            });
+            let name = recorded.unwrap_or_default();
+            process::report(slot, failure.about(format!("ledger {name} is not folded")));
             let failing = waiting.entry(ledger).or_insert_with(|| Failing {
                 backoff: Backoff::default(),
                 until: Instant::now(),

@@ -1,13 +1,13 @@
 //! What every background process does: connect, wait, run transactions, end.
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 use std::cell::Cell;
 use std::ffi::CString;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use crate::attempt::Timer;
 use crate::error::Failure;
 use crate::shared_memory::{self, Outcome, Process, Slot};
 use crate::versions;
@@ -43,7 +43,8 @@ pub fn connect(name: &str, database: Option<pg_sys::Oid>) {
         ("default_transaction_isolation", "read committed"),
         ("default_transaction_read_only", "off"),
         ("statement_timeout", "0"),
-        ("lock_timeout", "0"),
+        // Whoever keeps one object locked must not keep the others waiting.
+        ("lock_timeout", "1s"),
         ("idle_in_transaction_session_timeout", "0"),
         ("jit", "off"),
     ] {
@@ -152,9 +153,23 @@ pub fn transaction<R>(what: &str, work: impl FnOnce() -> Result<R, Failure>) -> 
         }
         Ok(result)
     }))
-    .catch_others(|error| Err(failure_of(&error)))
+    .catch_others(|error| Err(Failure::of(&error)))
     .execute();
     settle(result.is_err());
+    result
+}
+
+/// [`transaction`] that is given up after some time.
+pub fn transaction_within<R>(
+    limit: Duration,
+    what: &str,
+    work: impl FnOnce() -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    let timer = Timer::start(limit);
+    let result = transaction(what, work);
+    if let Some(timer) = timer {
+        timer.stop();
+    }
     result
 }
 
@@ -172,22 +187,6 @@ pub fn settle(has_failed: bool) {
 
 fn internal(text: &str) -> Failure {
     Failure::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, text)
-}
-
-pub fn failure_of(error: &CaughtError) -> Failure {
-    let (CaughtError::PostgresError(report)
-    | CaughtError::ErrorReport(report)
-    | CaughtError::RustPanic {
-        ereport: report, ..
-    }) = error;
-    let mut failure = Failure::new(report.sql_error_code(), report.message());
-    if let Some(detail) = report.detail() {
-        failure = failure.detail(detail);
-    }
-    if let Some(hint) = report.hint() {
-        failure = failure.hint(hint);
-    }
-    failure
 }
 
 /// Logs what went wrong, and keeps it for `worker_status`.

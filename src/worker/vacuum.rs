@@ -74,7 +74,7 @@ fn vacuum(command: &CStr) -> Result<(), Failure> {
         }
         Ok(())
     }))
-    .catch_others(|error| Err(process::failure_of(&error)))
+    .catch_others(|error| Err(Failure::of(&error)))
     .execute();
     process::settle(result.is_err());
     result

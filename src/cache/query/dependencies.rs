@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use super::functions::{Class, Function, class};
 use super::named_values::Uses;
 use super::nodes::{self, FirstArgument, Mentions};
+use super::output;
 use super::statement::{Plan, Statement, node_text, oids};
 use crate::error::Failure;
 use crate::ledger::registry::relation_name;
@@ -36,7 +37,7 @@ pub struct Obstacle {
 pub struct Dependencies {
     /// The plan that they were read from.
     pub generation: i32,
-    epoch: u64,
+    epoch: (u64, u64),
     pub obstacle: Option<Obstacle>,
     /// The obstacle was told.
     pub told: Cell<bool>,
@@ -53,12 +54,12 @@ pub struct Dependencies {
 impl Dependencies {
     /// Whether they are those of this plan, and nothing that they came from has changed.
     pub fn are_of(&self, plan: &Plan) -> bool {
-        self.generation == plan.generation() && self.epoch == invalidation::epoch()
+        self.generation == plan.generation() && self.epoch == present_epoch()
     }
 
     pub fn of(statement: &Statement, plan: &Plan) -> Result<Self, Failure> {
         // What is invalidated meanwhile makes them outdated.
-        let epoch = invalidation::epoch();
+        let epoch = present_epoch();
         let tree = statement.tree();
         let planned = plan.planned();
         let mut in_plan = Mentions::default();
@@ -77,6 +78,7 @@ impl Dependencies {
         // With it what functions that PostgreSQL inlined do.
         uses.scan(&text);
         uses.add_result(statement.column_types().iter().map(|oid| oid.to_u32()));
+        let types = uses.all_types();
         let uses = uses.finish();
 
         let mut hash = Sha256::new();
@@ -93,6 +95,7 @@ impl Dependencies {
                     hash_inlined(planned, &mut hash)?;
                 }
                 let named = named_value(&uses)?;
+                hash.update(output_of(types, &functions).state()?);
                 Ok::<_, Failure>((functions, ledgers, tables, named))
             })
         })?;
@@ -132,6 +135,30 @@ impl Dependencies {
             fingerprint: hash.finalize().into(),
             obstacle,
         })
+    }
+}
+
+/// Of the relations, and of the types, that anything was read from.
+fn present_epoch() -> (u64, u64) {
+    (invalidation::epoch(), output::epoch())
+}
+
+fn output_of(types: BTreeSet<u32>, functions: &[Called]) -> output::Uses {
+    let is_search = |called: &Called| {
+        called.function.schema == "pg_catalog" && called.function.name.starts_with("ts_")
+    };
+    let is_hidden = |called: &Called| match called.class {
+        Class::Hidden | Class::HiddenAsCaller => true,
+        Class::Pure => called.function.has_body(),
+        _ => false,
+    };
+    let is_hidden = functions.iter().any(is_hidden);
+    output::Uses {
+        text_search: is_hidden
+            || output::Uses::searches_text(&types)
+            || functions.iter().any(is_search),
+        all_types: is_hidden,
+        types,
     }
 }
 

@@ -116,6 +116,17 @@ impl Uses {
         self.types.extend(types);
     }
 
+    /// Types of all values, in whatever way they are used.
+    pub fn all_types(&self) -> BTreeSet<u32> {
+        let arguments = self.arguments.iter().map(|(_, of)| of);
+        self.types
+            .iter()
+            .chain(arguments)
+            .chain(&self.columns)
+            .copied()
+            .collect()
+    }
+
     /// Once everything is added.
     pub fn finish(mut self) -> Self {
         if self.takes_rows {

@@ -2,26 +2,74 @@
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use pgrx::spi::SpiClient;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
+use super::command::{self, Relations};
 use super::{altered, table, triggers};
 use crate::error::{Failure, OrRaise};
+use crate::event_trigger_call;
+use crate::executor::raw_function;
 use crate::ledger::registry::relation_name;
+use crate::prepared::Prepared;
 use crate::security;
 
-/// Called by the event trigger before commands that may give a table a part, or take one.
-#[pg_extern(sql = false)]
-fn note_parts() {
+raw_function!(
+    /// `inventory_perf.on_ddl_command_start()`: remembers where the tables that a command names stand,
+    /// before it gives one of them a part or takes one.
+    pg_finfo_inventory_perf_ddl_start,
+    inventory_perf_ddl_start,
+    note_before
+);
+
+unsafe fn note_before(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
+    // SAFETY: the call that PostgreSQL makes.
+    let command = unsafe { event_trigger_call::command(call, "on_ddl_command_start()")? };
     if IS_SYNCING.get() {
-        return;
+        return Ok(());
+    }
+    // SAFETY: the command that is about to begin.
+    let touched = unsafe { command::touched(command)? };
+    if touched.is_empty() || !invalidates()? {
+        return Ok(());
     }
     let statement = statement();
+    let mut noted = BEFORE
+        .take()
+        .filter(|noted| noted.statement == statement)
+        .unwrap_or_else(|| Noted {
+            statement,
+            relations: Relations::new(),
+            edges: Edges::new(),
+        });
     // A command inside another one leaves what was noted before both.
-    if BEFORE.with_borrow(|before| before.as_ref().is_some_and(|(at, _)| *at == statement)) {
-        return;
+    let new: Relations = touched.difference(&noted.relations).copied().collect();
+    if !new.is_empty() {
+        noted.edges.extend(edges(&new)?);
+        noted.relations.extend(new);
     }
-    let trees = security::with_safe_path(trees).or_raise();
-    BEFORE.set(Some((statement, trees)));
+    BEFORE.set(Some(noted));
+    Ok(())
+}
+
+/// Whether any table has triggers that call invalidate_cache().
+fn invalidates() -> Result<bool, Failure> {
+    thread_local! {
+        static QUERY: Prepared = const {
+            Prepared::new(include_str!("../../../sql/cache/invalidates.sql"))
+        };
+    }
+    security::run_as(security::extension_owner()?, || {
+        Spi::connect(|client| {
+            let found = QUERY.with(|query| {
+                query.with_plan(client, &[], |client, plan| {
+                    client.select(plan, Some(1), &[])?.first().get_one::<bool>()
+                })
+            })?;
+            Ok(found == Some(true))
+        })
+    })
 }
 
 /// Called by the event trigger after such commands, with the relations that were altered. Triggers
@@ -33,31 +81,40 @@ fn sync_invalidation(altered: Option<Vec<pg_sys::Oid>>) {
     let Some(_syncing) = Syncing::begin() else {
         return;
     };
-    let before = BEFORE.take().filter(|(at, _)| *at == statement());
+    let before = BEFORE.take().filter(|noted| noted.statement == statement());
     let altered = altered.unwrap_or_default();
     security::with_safe_path(|| {
-        let now = trees()?;
-        let before = before.map(|(_, before)| before);
-        if before.as_ref() != Some(&now) {
-            sync()?;
+        let (mut touched, before) =
+            before.map_or_else(Default::default, |noted| (noted.relations, noted.edges));
+        touched.extend(altered.iter().map(|relation| relation.to_u32()));
+        touched.extend(before.iter().map(|(part, _)| *part));
+        let now = edges(&touched)?;
+        if before != now {
+            sync(&touched)?;
         }
         // A table that gets or loses a part has other rows.
-        let before = before.unwrap_or_default();
         let parents = before
-            .iter()
-            .filter(|edge| !now.contains(edge))
-            .chain(now.iter().filter(|edge| !before.contains(edge)))
-            .map(|(_, parent)| *parent);
+            .symmetric_difference(&now)
+            .map(|(_, parent)| pg_sys::Oid::from(*parent));
         altered::invalidate(altered.iter().copied().chain(parents))
     })
     .or_raise();
 }
 
-type Trees = Vec<(pg_sys::Oid, pg_sys::Oid)>;
+/// Parts, each with what it hangs below.
+type Edges = BTreeSet<(u32, u32)>;
+
+/// What was there before a command.
+struct Noted {
+    /// The start of the statement that it belongs to.
+    statement: pg_sys::TimestampTz,
+    /// The tables that it names.
+    relations: Relations,
+    edges: Edges,
+}
 
 thread_local! {
-    /// The parts of tables with triggers before the command, and of which statement it is.
-    static BEFORE: RefCell<Option<(pg_sys::TimestampTz, Trees)>> = const { RefCell::new(None) };
+    static BEFORE: RefCell<Option<Noted>> = const { RefCell::new(None) };
 }
 
 fn statement() -> pg_sys::TimestampTz {
@@ -65,19 +122,31 @@ fn statement() -> pg_sys::TimestampTz {
     unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
 }
 
-/// What hangs below tables with triggers of their own, each with what it hangs below.
-fn trees() -> Result<Trees, Failure> {
-    let trees = Spi::connect_mut(|client| {
-        let mut trees = Vec::new();
-        // A query that reads only would not see what this command did.
-        let query = include_str!("../../../sql/cache/trees.sql");
-        for row in client.update(query, None, &[])? {
-            let oid = |column| row.get::<pg_sys::Oid>(column);
-            trees.extend(oid(1)?.zip(oid(2)?));
-        }
-        Ok::<_, pgrx::spi::Error>(trees)
-    })?;
-    Ok(trees)
+/// What these tables hang below, and all that hangs below them.
+fn edges(relations: &Relations) -> Result<Edges, Failure> {
+    if relations.is_empty() {
+        return Ok(Edges::new());
+    }
+    security::run_as(security::extension_owner()?, || {
+        Spi::connect_mut(|client| {
+            let mut edges = Edges::new();
+            // A query that reads only would not see what this command did.
+            let query = include_str!("../../../sql/cache/edges.sql");
+            for row in client.update(query, None, &[oids(relations).into()])? {
+                let oid = |column| row.get::<pg_sys::Oid>(column);
+                edges.extend(
+                    oid(1)?
+                        .zip(oid(2)?)
+                        .map(|(part, parent)| (part.to_u32(), parent.to_u32())),
+                );
+            }
+            Ok(edges)
+        })
+    })
+}
+
+fn oids(relations: &Relations) -> Vec<pg_sys::Oid> {
+    relations.iter().copied().map(pg_sys::Oid::from).collect()
 }
 
 thread_local! {
@@ -107,8 +176,9 @@ struct Change {
     other: Option<pg_sys::Oid>,
 }
 
-pub fn sync() -> Result<(), Failure> {
-    for change in changes()? {
+/// Gives these tables, and all below them, the triggers that they are to have.
+pub fn sync(relations: &Relations) -> Result<(), Failure> {
+    for change in changes(relations)? {
         let Some(table) = change.table else {
             triggers::drop(change.part, triggers::Of::Part)?;
             continue;
@@ -126,12 +196,12 @@ pub fn sync() -> Result<(), Failure> {
     Ok(())
 }
 
-fn changes() -> Result<Vec<Change>, Failure> {
-    let changes = Spi::connect_mut(|client| {
+fn changes(relations: &Relations) -> Result<Vec<Change>, Failure> {
+    let look = |client: &mut SpiClient| {
         let mut changes = Vec::new();
         // A query that reads only would not see what this command did.
         let query = include_str!("../../../sql/cache/parts_to_change.sql");
-        for row in client.update(query, None, &[])? {
+        for row in client.update(query, None, &[oids(relations).into()])? {
             changes.push(Change {
                 part: row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid),
                 table: row.get::<pg_sys::Oid>(2)?,
@@ -139,8 +209,8 @@ fn changes() -> Result<Vec<Change>, Failure> {
             });
         }
         Ok::<_, pgrx::spi::Error>(changes)
-    })?;
-    Ok(changes)
+    };
+    Ok(security::with_index_scans(|| Spi::connect_mut(look))?)
 }
 
 fn part_of_another(part: pg_sys::Oid, table: pg_sys::Oid, other: pg_sys::Oid) -> Failure {

@@ -14,7 +14,7 @@ use crate::ledger::capture::MAX_KEYS;
 use crate::ledger::detection::{Detected, Legs};
 use crate::ledger::expressions;
 use crate::ledger::keys::KeyType;
-use crate::ledger::mapping::{Key, Mapping, location_key_name};
+use crate::ledger::mapping::{Key, Mapping, Shape, location_key_name};
 use crate::ledger::objects::{MAPPED_MOVES, Objects};
 use crate::security;
 use crate::sql::{quote_identifier, quote_literal};
@@ -156,6 +156,7 @@ pub fn create(
                 name: key.name,
                 sql_type,
                 equals,
+                shape: Shape::default(),
             })
             .collect(),
         to_location: second_leg.cloned(),

@@ -39,8 +39,14 @@ pub enum Measure {
     Wide {
         datum: pg_sys::Datum,
         is_negative: bool,
+        /// So large that sums of it could be more than a `numeric` holds.
+        is_huge: bool,
     },
 }
+
+/// Digits before the point of what is captured: a `numeric` has 131,072 of them, so that no number of
+/// rows adds up to more.
+const MOST_DIGITS: u32 = 100_000;
 
 impl Measure {
     pub const NOTHING: Self = Self::Narrow {
@@ -73,7 +79,26 @@ impl Measure {
         Ok(Self::Wide {
             datum: pg_sys::Datum::from(numeric),
             is_negative: integer < 0,
+            is_huge: false,
         })
+    }
+
+    /// Refuses what could make a sum overflow, for good: neither a fold nor a repair could add it up.
+    pub fn require_summable(&self, role: &str) -> Result<(), Failure> {
+        if !matches!(self, Self::Wide { is_huge: true, .. }) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+            format!("{role} of a movement is too large to be summed"),
+        )
+        .detail(format!(
+            "At most {MOST_DIGITS} digits before the point can be."
+        ))
+        .hint(
+            "Correct the value, or attach the ledger with a filter that leaves such rows out, \
+             such as abs(quantity) < 1e30.",
+        ))
     }
 
     /// The measure as a `numeric` of the current memory context, and whether it is negative.
@@ -92,7 +117,9 @@ impl Measure {
                 (unsafe { copy_varlena(encoded.as_bytes()) }, unscaled < 0)
             }
             // SAFETY: a complete numeric.
-            Self::Wide { datum, is_negative } => (
+            Self::Wide {
+                datum, is_negative, ..
+            } => (
                 pg_sys::Datum::from(unsafe { pg_sys::pg_detoast_datum_copy(datum.cast_mut_ptr()) }),
                 is_negative,
             ),
@@ -137,6 +164,7 @@ unsafe fn read_numeric(datum: pg_sys::Datum, role: &str) -> Result<Measure, Fail
             None => Measure::Wide {
                 datum: pg_sys::Datum::from(varlena),
                 is_negative: number.unscaled < 0,
+                is_huge: false,
             },
         }),
         // SAFETY: a numeric whose sign is -1, 0 or 1.
@@ -147,6 +175,7 @@ unsafe fn read_numeric(datum: pg_sys::Datum, role: &str) -> Result<Measure, Fail
             Ok(Measure::Wide {
                 datum,
                 is_negative: sign.unwrap_or(0) < 0,
+                is_huge: decimal::integer_digits(payload) > MOST_DIGITS,
             })
         },
         NumericValue::NotANumber => Err(not_finite(role, "NaN")),
