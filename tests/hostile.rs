@@ -14,6 +14,8 @@ mod canary;
 mod exact;
 #[path = "hostile/server_log.rs"]
 mod server_log;
+#[path = "hostile/storm.rs"]
+mod storm;
 
 #[path = "hostile/attacks/errors.rs"]
 mod errors;
@@ -29,3 +31,17 @@ mod rights;
 mod snapshots;
 #[path = "hostile/attacks/values.rs"]
 mod values;
+
+/// Where nobody attacks anything, every question is answered.
+#[test]
+fn a_quiet_arena_answers_everything() {
+    let arena = arena::Arena::open();
+    arena.open_ledger("den", "owner");
+    arena.judge("nothing has happened");
+    let verdict = arena.verdict("reader", &exact::Ledger::in_schema("den"));
+    assert_eq!(verdict.refusals, Vec::<String>::new());
+    assert_eq!(
+        verdict.answered,
+        exact::Ledger::in_schema("den").questions().len()
+    );
+}

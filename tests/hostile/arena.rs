@@ -61,14 +61,38 @@ pub struct Arena {
     rights: RefCell<Vec<String>>,
 }
 
+/// What other threads need to connect.
+pub struct Shared {
+    config: postgres::Config,
+}
+
+impl Shared {
+    pub fn try_connect(&self, role: &str, name: &str) -> Result<Client, postgres::Error> {
+        let mut config = self.config.clone();
+        config.user(role).application_name(name);
+        let mut client = config.connect(postgres::NoTls)?;
+        client.batch_execute(&format!("SET statement_timeout = {}", PATIENCE.as_millis()))?;
+        Ok(client)
+    }
+}
+
 impl Arena {
+    pub fn shared(&self) -> Shared {
+        Shared {
+            config: self.cluster.config(&self.database),
+        }
+    }
+
     pub fn open() -> Self {
         Self::with(&[])
     }
 
     pub fn with(settings: &[(&str, &str)]) -> Self {
         let options = Cluster::with_test_settings()
-            .set("shared_preload_libraries", "'inventory_perf, pg_stat_statements'")
+            .set(
+                "shared_preload_libraries",
+                "'inventory_perf, pg_stat_statements'",
+            )
             .set("log_line_prefix", "'%m [%p] %u %e %a: '")
             .set("max_worker_processes", "16")
             .set("inventory_perf.worker_naptime", "'1s'")
@@ -104,7 +128,9 @@ impl Arena {
     pub fn open_ledger(&self, schema: &str, owner: &str) {
         let mut client = self.as_role(owner);
         client.run(&ledger(schema));
-        client.run(&format!("SELECT inventory_perf.attach_ledger('{schema}.moves')"));
+        client.run(&format!(
+            "SELECT inventory_perf.attach_ledger('{schema}.moves')"
+        ));
         client.run(&format!(
             "SELECT inventory_perf.populate_daily_stock_snapshots('{schema}.moves');
              INSERT INTO {schema}.moves VALUES (2, 1, 3, '2024-02-10', 'late'), (3, 1, 4, '2024-03-01', '')"
@@ -136,10 +162,12 @@ impl Arena {
 
     /// Runs what may be refused; a server that goes away is found in its log.
     pub fn attempt(&self, client: &mut Client, sql: &str) -> Result<(), String> {
-        client.batch_execute(sql).map_err(|error| match error.as_db_error() {
-            Some(refusal) => format!("{}: {}", refusal.code().code(), refusal.message()),
-            None => error.to_string(),
-        })
+        client
+            .batch_execute(sql)
+            .map_err(|error| match error.as_db_error() {
+                Some(refusal) => format!("{}: {}", refusal.code().code(), refusal.message()),
+                None => error.to_string(),
+            })
     }
 
     /// The same in a session of its own, which a crash of another one may have to wait for.
@@ -155,20 +183,11 @@ impl Arena {
 
     /// Waits while the server recovers.
     pub fn connect_again(&self, role: &str, name: &str) -> Client {
-        let mut config = self.cluster.config(&self.database);
-        config.user(role).application_name(name);
+        let server = self.shared();
         let began = std::time::Instant::now();
         loop {
-            match config.connect(postgres::NoTls) {
-                Ok(mut client) => {
-                    let limit = PATIENCE.as_millis();
-                    if client
-                        .batch_execute(&format!("SET statement_timeout = {limit}"))
-                        .is_ok()
-                    {
-                        return client;
-                    }
-                }
+            match server.try_connect(role, name) {
+                Ok(client) => return client,
                 Err(error) => assert!(
                     began.elapsed() < Duration::from_secs(60),
                     "no server: {error:?}\n{}",
@@ -237,38 +256,61 @@ impl Arena {
     /// Asks as `role` in a snapshot of its own.
     pub fn verdict(&self, role: &str, ledger: &Ledger) -> Verdict {
         let mut client = self.connect_again(role, canary::AT_OWN_RISK);
-        ledger.wrong_answers(&mut client).unwrap_or_else(|error| Verdict {
-            refusals: vec![error.to_string()],
-            is_cut_off: true,
-            ..Verdict::default()
-        })
+        ledger
+            .wrong_answers(&mut client)
+            .unwrap_or_else(|error| Verdict {
+                refusals: vec![error.to_string()],
+                is_cut_off: true,
+                ..Verdict::default()
+            })
     }
 
     /// All three assertions, and that the victim's ledger still answers every question.
     pub fn judge(&self, what: &str) {
         let mut troubles = Vec::new();
         let den = self.verdict("reader", &Ledger::in_schema("den"));
-        troubles.extend(den.wrong.into_iter().map(|wrong| format!("not exact: {wrong}")));
+        troubles.extend(
+            den.wrong
+                .into_iter()
+                .map(|wrong| format!("not exact: {wrong}")),
+        );
         troubles.extend(self.victims_troubles());
         troubles.extend(self.troubles());
-        assert!(troubles.is_empty(), "{what}:\n{}", troubles.join("\n"));
+        assert!(troubles.is_empty(), "{what}:\n{}", shown(&troubles));
     }
 
     /// Whoever else does what, its writers write, its readers read, and everybody makes tables.
     pub fn victims_troubles(&self) -> Vec<String> {
         let mut troubles = Vec::new();
         for (role, sql) in [
-            ("writer", "INSERT INTO shop.moves VALUES (2, 1, 5, '2024-02-20', ''), (4, 2, 1, '2024-01-02', '')"),
-            ("writer", "UPDATE shop.moves SET quantity = quantity + 1 WHERE product_id = 4"),
-            ("passer", "CREATE TABLE passing.by (id int); ALTER TABLE passing.by ADD note text; DROP TABLE passing.by"),
-            ("keeper", "SELECT * FROM inventory_perf.populate_daily_stock_snapshots('shop.moves')"),
+            (
+                "writer",
+                "INSERT INTO shop.moves VALUES (2, 1, 5, '2024-02-20', ''), (4, 2, 1, '2024-01-02', '')",
+            ),
+            (
+                "writer",
+                "UPDATE shop.moves SET quantity = quantity + 1 WHERE product_id = 4",
+            ),
+            (
+                "passer",
+                "CREATE TABLE passing.by (id int); ALTER TABLE passing.by ADD note text; DROP TABLE passing.by",
+            ),
+            (
+                "keeper",
+                "SELECT * FROM inventory_perf.populate_daily_stock_snapshots('shop.moves')",
+            ),
         ] {
             if let Err(refusal) = self.attempt_as(role, sql) {
                 troubles.push(format!("the victim is stopped: {sql}: {refusal}"));
             }
         }
         let verdict = self.verdict("reader", &Ledger::in_schema("shop"));
-        troubles.extend(verdict.wrong.iter().map(|wrong| format!("not exact: {wrong}")));
+        troubles.extend(
+            verdict
+                .wrong
+                .iter()
+                .map(|wrong| format!("not exact: {wrong}")),
+        );
         troubles.extend(
             verdict
                 .refusals
@@ -290,4 +332,21 @@ pub fn ledger(schema: &str) -> String {
          SELECT number % 5, number % 2, number % 7 - 2, date '2024-01-01' + number % 90, 'note ' || number
          FROM generate_series(1, 60) number;"
     )
+}
+
+/// Troubles of which each is told once, and not all if they are many.
+pub fn shown(troubles: &[String]) -> String {
+    let mut different: Vec<&str> = Vec::new();
+    for trouble in troubles {
+        if !different.contains(&trouble.as_str()) {
+            different.push(trouble);
+        }
+    }
+    let more = different.len().saturating_sub(6);
+    different.truncate(6);
+    let mut text = different.join("\n");
+    if more > 0 {
+        text += &format!("\n… and {more} more");
+    }
+    text
 }

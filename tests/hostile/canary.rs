@@ -52,7 +52,11 @@ pub fn functions(schema: &str, role: &str) -> String {
 /// The log's lines of canaries that ran as somebody whose rights they should not have had. `at_risk`
 /// is for sessions that use what the hostile roles own.
 pub fn strayed(lines: &[String]) -> Vec<String> {
-    lines.iter().filter(|line| has_strayed(line)).cloned().collect()
+    lines
+        .iter()
+        .filter(|line| has_strayed(line))
+        .cloned()
+        .collect()
 }
 
 fn has_strayed(line: &str) -> bool {
@@ -70,5 +74,7 @@ fn has_strayed(line: &str) -> bool {
 
 /// Whether any canary ran at all: if none did, a test of rights shows nothing.
 pub fn sang(lines: &[String]) -> bool {
-    lines.iter().any(|line| line.contains("WARNING:  canary of "))
+    lines
+        .iter()
+        .any(|line| line.contains("WARNING:  canary of "))
 }

@@ -150,11 +150,13 @@ impl Verdict {
     fn rows(&mut self, transaction: &mut Transaction<'_>, sql: &str) -> Option<Vec<String>> {
         // Numbers are compared as numbers, whatever their scale.
         let query = format!(
-            "SELECT replace(jsonb_object_agg(f.key, CASE WHEN jsonb_typeof(f.value) = 'number'
-                        THEN to_jsonb(trim_scale(f.value::text::numeric)) ELSE f.value END)::text, '\"', '')
-             FROM (SELECT row_number() OVER () AS number, a.* FROM ({sql}) a) answer,
-                  jsonb_each(to_jsonb(answer) - 'number') f
-             GROUP BY answer.number ORDER BY 1 COLLATE \"C\""
+            "SELECT row FROM (
+                 SELECT jsonb_object_agg(f.key, CASE WHEN jsonb_typeof(f.value) = 'number'
+                            THEN to_jsonb(trim_scale(f.value::text::numeric)) ELSE f.value END)::text AS row
+                 FROM (SELECT row_number() OVER () AS number, a.* FROM ({sql}) a) answer,
+                      jsonb_each(to_jsonb(answer) - 'number') f
+                 GROUP BY answer.number) rows
+             ORDER BY row COLLATE \"C\""
         );
         let mut savepoint = match transaction.savepoint("question") {
             Ok(savepoint) => savepoint,

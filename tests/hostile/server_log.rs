@@ -52,7 +52,10 @@ impl ServerLog {
     /// Whole lines that were written since the last call.
     pub fn new_lines(&mut self) -> Vec<String> {
         let log = fs::read(&self.file).unwrap_or_default();
-        let end = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let end = log
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         let text = String::from_utf8_lossy(&log[self.read.min(end)..end]).into_owned();
         self.read = end;
         text.lines().map(str::to_owned).collect()

@@ -1,6 +1,6 @@
 //! What is found by its name belongs to somebody else, or is gone.
 
-use crate::arena::{Arena, CAPTURE, PENDING, STORAGE};
+use crate::arena::{Arena, CAPTURE, PENDING, STORAGE, shown};
 use crate::common::Ask;
 use crate::exact::Ledger;
 
@@ -19,6 +19,14 @@ fn attack_02_storage_of_the_same_name() {
     stranger.run(&crate::arena::ledger("trap"));
     stranger.run("SELECT inventory_perf.attach_ledger('trap.moves')");
     for sql in [
+        // Names of indexes are in the way as well.
+        format!(
+            "DO $$ DECLARE i regclass; BEGIN
+                 FOR i IN SELECT indexrelid FROM pg_index WHERE indrelid = 'trap.{PENDING}'::regclass LOOP
+                     EXECUTE format('ALTER INDEX %s RENAME TO elsewhere_%s', i, i::oid);
+                 END LOOP;
+             END $$"
+        ),
         format!("ALTER TABLE trap.{PENDING} RENAME TO elsewhere"),
         "ALTER TABLE trap.elsewhere SET SCHEMA shop".to_owned(),
         "ALTER TABLE trap.moves OWNER TO accomplice".to_owned(),
@@ -28,7 +36,7 @@ fn attack_02_storage_of_the_same_name() {
     }
     let mut troubles = arena.troubles();
     troubles.extend(arena.victims_troubles());
-    assert!(troubles.is_empty(), "{}", troubles.join("\n"));
+    assert!(troubles.is_empty(), "{}", shown(&troubles));
     // Whoever has the storage can write to it.
     for table in STORAGE {
         let taken = arena.attempt_as("accomplice", &format!("DELETE FROM shop.{table}"));
@@ -68,7 +76,10 @@ fn attack_02_storage_that_was_moved_away() {
         .ask::<i64>("SELECT count(*) FROM pg_class WHERE relname = ANY ('{stock_pending,stock_days,stock_openings,stock_months}')
                      AND relnamespace = 'den'::regnamespace AND relowner <> 'stranger'::regrole");
     assert_eq!(taken, 0, "tables of the stranger were given away");
-    let _ = arena.attempt_as("postgres", "SELECT * FROM inventory_perf.detach_ledger('den.moves', true)");
+    let _ = arena.attempt_as(
+        "postgres",
+        "SELECT * FROM inventory_perf.detach_ledger('den.moves', true)",
+    );
     arena.judge("storage that was renamed, with others' tables in its place");
 }
 
@@ -88,16 +99,23 @@ fn with_triggers(what: &str, change: &[&str]) {
     let mut troubles = Vec::new();
     for moment in ["at once", "folded", "in the list", "altered"] {
         let told = arena.verdict("reader", &Ledger::in_schema("den"));
-        troubles.extend(told.wrong.into_iter().map(|wrong| format!("{moment}: {wrong}")));
+        troubles.extend(
+            told.wrong
+                .into_iter()
+                .map(|wrong| format!("{moment}: {wrong}")),
+        );
         let _ = match moment {
-            "at once" => arena.attempt_as("postgres", "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()"),
+            "at once" => arena.attempt_as(
+                "postgres",
+                "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()",
+            ),
             "folded" => arena.attempt_as("postgres", "SELECT * FROM inventory_perf.ledgers"),
             _ => arena.attempt_as("owner", "ALTER TABLE den.moves ADD more int"),
         };
     }
     troubles.extend(arena.troubles());
     troubles.extend(arena.victims_troubles());
-    assert!(troubles.is_empty(), "{what}:\n{}", troubles.join("\n"));
+    assert!(troubles.is_empty(), "{what}:\n{}", shown(&troubles));
 }
 
 #[test]
@@ -148,8 +166,10 @@ fn attack_04_a_trigger_of_another_event() {
 fn attack_04_a_second_trigger_by_hand() {
     with_triggers(
         "a second trigger",
-        &["CREATE TRIGGER another AFTER INSERT ON den.moves REFERENCING NEW TABLE AS new_rows
-           FOR EACH STATEMENT EXECUTE FUNCTION inventory_perf.capture_moves()"],
+        &[
+            "CREATE TRIGGER another AFTER INSERT ON den.moves REFERENCING NEW TABLE AS new_rows
+           FOR EACH STATEMENT EXECUTE FUNCTION inventory_perf.capture_moves()",
+        ],
     );
 }
 
@@ -201,9 +221,9 @@ fn attack_04_a_trigger_of_the_same_name_on_a_parent() {
             .attempt(&mut keeper, sql)
             .unwrap_or_else(|refusal| panic!("{sql}: {refusal}"));
     }
-    let tag = arena.as_role("keeper").ask::<i64>(
-        "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'shop.branch'::regclass",
-    );
+    let tag = arena
+        .as_role("keeper")
+        .ask::<i64>("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'shop.branch'::regclass");
     assert!(tag > 0, "a part of the victim's table has no triggers");
     assert_eq!(arena.troubles(), Vec::<String>::new());
 }
@@ -214,7 +234,10 @@ fn attack_05_storage_that_a_crash_empties() {
         let arena = Arena::open();
         arena.open_ledger("den", "owner");
         let mut owner = arena.as_role("owner");
-        println!("{:?}", arena.attempt(&mut owner, &format!("ALTER TABLE den.{table} SET UNLOGGED")));
+        println!(
+            "{:?}",
+            arena.attempt(&mut owner, &format!("ALTER TABLE den.{table} SET UNLOGGED"))
+        );
         drop(owner);
         for sql in &WRITES[..1] {
             let _ = arena.attempt_at_own_risk("writer", sql);
@@ -223,7 +246,10 @@ fn attack_05_storage_that_a_crash_empties() {
         arena.cluster.kill();
         arena.cluster.start();
         arena.judge(&format!("den.{table} is not logged, after a crash"));
-        let _ = arena.attempt_as("postgres", "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()");
+        let _ = arena.attempt_as(
+            "postgres",
+            "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()",
+        );
         arena.judge(&format!("den.{table} is not logged, folded after a crash"));
     }
 }

@@ -1,19 +1,28 @@
 //! Compiled code is made to read what is not what it takes it for.
 
-use crate::arena::{Arena, MAPPING_VIEW};
+use crate::arena::{Arena, MAPPING_VIEW, shown};
 use crate::common::Ask;
 
 /// Everybody who comes by a ledger: its writer, its reader, a stranger's look at the list, a
 /// superuser's maintenance.
 fn come_by(arena: &Arena) {
     for (role, sql) in [
-        ("writer", "INSERT INTO den.moves VALUES (1, 1, 7, '2024-02-02', 'a note that is long enough to have an address')"),
+        (
+            "writer",
+            "INSERT INTO den.moves VALUES (1, 1, 7, '2024-02-02', 'a note that is long enough to have an address')",
+        ),
         ("writer", "UPDATE den.moves SET quantity = quantity + 1"),
         ("writer", "DELETE FROM den.moves WHERE product_id = 1"),
         ("reader", "SELECT * FROM den.stock_levels"),
         ("reader", "SELECT * FROM den.stock_on('2024-02-02')"),
-        ("reader", "SELECT * FROM inventory_perf.stock_on('den.moves', '2024-02-02')"),
-        ("owner", "SELECT * FROM inventory_perf.verify_ledger('den.moves')"),
+        (
+            "reader",
+            "SELECT * FROM inventory_perf.stock_on('den.moves', '2024-02-02')",
+        ),
+        (
+            "owner",
+            "SELECT * FROM inventory_perf.verify_ledger('den.moves')",
+        ),
         ("owner", "SELECT inventory_perf.repair_ledger('den.moves')"),
     ] {
         let _ = arena.attempt_at_own_risk(role, sql);
@@ -22,11 +31,26 @@ fn come_by(arena: &Arena) {
         ("stranger", "SELECT * FROM inventory_perf.ledgers"),
         ("passer", "SELECT * FROM inventory_perf.ledgers"),
         ("postgres", "SELECT * FROM inventory_perf.ledgers"),
-        ("postgres", "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()"),
-        ("postgres", "SELECT * FROM inventory_perf.verify_ledger('den.moves')"),
-        ("postgres", "SELECT * FROM inventory_perf.populate_daily_stock_snapshots(1, '2024-01-01', '2024-02-02')"),
-        ("postgres", "SELECT inventory_perf.rebuild_ledger('den.moves')"),
-        ("postgres", "SELECT * FROM inventory_perf.advise_indexes(relations => '{den.moves}')"),
+        (
+            "postgres",
+            "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()",
+        ),
+        (
+            "postgres",
+            "SELECT * FROM inventory_perf.verify_ledger('den.moves')",
+        ),
+        (
+            "postgres",
+            "SELECT * FROM inventory_perf.populate_daily_stock_snapshots(1, '2024-01-01', '2024-02-02')",
+        ),
+        (
+            "postgres",
+            "SELECT inventory_perf.rebuild_ledger('den.moves')",
+        ),
+        (
+            "postgres",
+            "SELECT * FROM inventory_perf.advise_indexes(relations => '{den.moves}')",
+        ),
     ] {
         let _ = arena.attempt_as(role, sql);
     }
@@ -133,7 +157,7 @@ fn attack_01_a_mapping_view_over_another_table() {
         troubles.extend(arena.victims_troubles());
         troubles.extend(arena.troubles());
         if !troubles.is_empty() {
-            failed.push(format!("turned by {turn}:\n{}", troubles.join("\n")));
+            failed.push(format!("turned by {turn}:\n{}", shown(&troubles)));
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -145,8 +169,12 @@ fn attack_01_a_mapping_view_of_other_kinds() {
         ("values", |columns, _| {
             format!("SELECT {} FROM (VALUES (1), (2)) v", nulls(columns))
         }),
-        ("a sub-query", |_, today| format!("SELECT * FROM ({today}) s")),
-        ("WITH", |_, today| format!("WITH w AS ({today}) SELECT * FROM w")),
+        ("a sub-query", |_, today| {
+            format!("SELECT * FROM ({today}) s")
+        }),
+        ("WITH", |_, today| {
+            format!("WITH w AS ({today}) SELECT * FROM w")
+        }),
         ("a join", |columns, today| {
             let names = columns
                 .iter()
@@ -167,7 +195,11 @@ fn attack_01_a_mapping_view_of_other_kinds() {
         ("a filter", |_, today| {
             format!(
                 "{today} {} quantity > 100",
-                if today.contains("WHERE") { "AND" } else { "WHERE" }
+                if today.contains("WHERE") {
+                    "AND"
+                } else {
+                    "WHERE"
+                }
             )
         }),
     ];
@@ -204,13 +236,25 @@ fn attack_03_capture_inside_of_capture() {
              value => 'den.nested(quantity)', dimensions => '{note}');",
     );
     for (role, sql) in [
-        ("writer", "INSERT INTO den.moves VALUES (1, 1, 40, '2024-01-02', 'one')"),
-        ("writer", "INSERT INTO den.moves SELECT 1, number, number, '2024-01-02', 'many' FROM generate_series(1, 40) number"),
+        (
+            "writer",
+            "INSERT INTO den.moves VALUES (1, 1, 40, '2024-01-02', 'one')",
+        ),
+        (
+            "writer",
+            "INSERT INTO den.moves SELECT 1, number, number, '2024-01-02', 'many' FROM generate_series(1, 40) number",
+        ),
         ("writer", "UPDATE den.moves SET quantity = 9"),
         ("writer", "DELETE FROM den.moves WHERE product_id = 1"),
-        ("owner", "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')"),
+        (
+            "owner",
+            "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')",
+        ),
         ("owner", "SELECT inventory_perf.rebuild_ledger('den.moves')"),
-        ("postgres", "SELECT inventory_perf.repair_ledger('den.moves')"),
+        (
+            "postgres",
+            "SELECT inventory_perf.repair_ledger('den.moves')",
+        ),
     ] {
         let told = arena.attempt_at_own_risk(role, sql);
         println!("{sql}: {told:?}");
@@ -224,5 +268,5 @@ fn attack_03_capture_inside_of_capture() {
     let mut troubles = arena.verdict("reader", &ledger).wrong;
     troubles.extend(arena.troubles());
     troubles.extend(arena.victims_troubles());
-    assert!(troubles.is_empty(), "{}", troubles.join("\n"));
+    assert!(troubles.is_empty(), "{}", shown(&troubles));
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::arena::{Arena, PATIENCE, PENDING, STORAGE};
+use crate::arena::{Arena, PATIENCE, PENDING, STORAGE, shown};
 use crate::common::Ask;
 use postgres::Client;
 use postgres::fallible_iterator::FallibleIterator;
@@ -12,14 +12,20 @@ fn assert_untouched(arena: &Arena, what: &str) {
     for (role, sql) in [
         ("postgres", "SELECT * FROM inventory_perf.ledgers"),
         ("stranger", "SELECT * FROM inventory_perf.ledgers"),
-        ("postgres", "INSERT INTO shop.moves VALUES (1, 1, 1, '2024-01-01', '')"),
+        (
+            "postgres",
+            "INSERT INTO shop.moves VALUES (1, 1, 1, '2024-01-01', '')",
+        ),
     ] {
         if let Err(refusal) = arena.attempt_as(role, sql) {
             troubles.push(format!("{role} is stopped: {sql}: {refusal}"));
         }
     }
     // Whether the call says that something failed or not, the victim's ledger is folded.
-    let told = arena.attempt_as("postgres", "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()");
+    let told = arena.attempt_as(
+        "postgres",
+        "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()",
+    );
     let pending: i64 = arena
         .as_role("keeper")
         .ask(&format!("SELECT count(*) FROM shop.{PENDING}"));
@@ -27,7 +33,7 @@ fn assert_untouched(arena: &Arena, what: &str) {
         troubles.push(format!("the victim's ledger is not folded: {told:?}"));
     }
     troubles.extend(arena.troubles());
-    assert!(troubles.is_empty(), "{what}:\n{}", troubles.join("\n"));
+    assert!(troubles.is_empty(), "{what}:\n{}", shown(&troubles));
 }
 
 #[test]
@@ -46,7 +52,9 @@ fn attack_10_a_ledger_in_a_temporary_schema() {
         };
         let told = arena.attempt(
             &mut guest,
-            &format!("SELECT inventory_perf.attach_ledger('yard.moves', target_schema => {schema})"),
+            &format!(
+                "SELECT inventory_perf.attach_ledger('yard.moves', target_schema => {schema})"
+            ),
         );
         println!("{name}: {told:?}");
         assert_untouched(&arena, &format!("while the guest is there: {name}"));
@@ -54,17 +62,25 @@ fn attack_10_a_ledger_in_a_temporary_schema() {
         drop(guest);
         let mut superuser = arena.as_role("postgres");
         let gone = Instant::now();
-        while superuser.ask::<i64>(&format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {backend}")) > 0 {
+        while superuser.ask::<i64>(&format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE pid = {backend}"
+        )) > 0
+        {
             assert!(gone.elapsed() < PATIENCE, "the guest stays");
             std::thread::sleep(Duration::from_millis(20));
         }
         assert_untouched(&arena, &format!("after the guest has gone: {name}"));
         // And it can be mended, by its owner and by a superuser.
         for role in ["guest", "postgres"] {
-            let told = arena.attempt_as(role, "SELECT inventory_perf.detach_ledger('yard.moves', true)");
+            let told = arena.attempt_as(
+                role,
+                "SELECT inventory_perf.detach_ledger('yard.moves', true)",
+            );
             println!("{role} detaches: {told:?}");
         }
-        let left: i64 = superuser.ask("SELECT count(*) FROM inventory_perf.ledgers WHERE ledger = 'yard.moves'::regclass");
+        let left: i64 = superuser.ask(
+            "SELECT count(*) FROM inventory_perf.ledgers WHERE ledger = 'yard.moves'::regclass",
+        );
         assert_eq!(left, 0, "{name}: cannot be detached");
     }
 }
@@ -76,14 +92,26 @@ fn attack_11_an_idle_transaction() {
     for (before, open) in [
         ("", "LOCK TABLE den.moves"),
         ("", "ALTER TABLE den.moves DISABLE TRIGGER ALL"),
-        ("ALTER TABLE den.moves DISABLE TRIGGER ALL", "ALTER TABLE den.moves ADD z int"),
+        (
+            "ALTER TABLE den.moves DISABLE TRIGGER ALL",
+            "ALTER TABLE den.moves ADD z int",
+        ),
         ("", "CREATE TABLE den.child () INHERITS (den.moves)"),
         ("", "SELECT inventory_perf.rebuild_ledger('den.moves')"),
         ("", "SELECT inventory_perf.repair_ledger('den.moves')"),
         ("", "SELECT inventory_perf.detach_ledger('den.moves')"),
-        ("", "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')"),
-        ("CREATE TABLE den.child () INHERITS (den.moves)", "ALTER TABLE den.child NO INHERIT den.moves"),
-        ("SET session_replication_role = DEFAULT", "LOCK TABLE den.stock_pending"),
+        (
+            "",
+            "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')",
+        ),
+        (
+            "CREATE TABLE den.child () INHERITS (den.moves)",
+            "ALTER TABLE den.child NO INHERIT den.moves",
+        ),
+        (
+            "SET session_replication_role = DEFAULT",
+            "LOCK TABLE den.stock_pending",
+        ),
     ] {
         let arena = Arena::open();
         arena.open_ledger("den", "owner");
@@ -98,7 +126,7 @@ fn attack_11_an_idle_transaction() {
         }
         troubles.extend(arena.troubles());
         if !troubles.is_empty() {
-            failed.push(format!("{open}:\n{}", troubles.join("\n")));
+            failed.push(format!("{open}:\n{}", shown(&troubles)));
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -119,7 +147,7 @@ fn attack_11_an_idle_transaction_over_triggers_to_mend() {
     owner.run("BEGIN; LOCK TABLE den.moves IN SHARE MODE");
     let mut troubles = arena.victims_troubles();
     troubles.extend(arena.troubles());
-    assert!(troubles.is_empty(), "{}", troubles.join("\n"));
+    assert!(troubles.is_empty(), "{}", shown(&troubles));
 }
 
 fn waits_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
@@ -161,9 +189,11 @@ fn attack_11_a_lock_on_pending_changes() {
     // It comes to the locked one now.
     std::thread::sleep(Duration::from_secs(1));
     keeper.run("INSERT INTO shop.moves VALUES (1, 1, 1, '2024-03-01', '')");
-    waits_until("the victim's ledger is folded by the worker", PATIENCE, || {
-        pending(&mut keeper) == 0
-    });
+    waits_until(
+        "the victim's ledger is folded by the worker",
+        PATIENCE,
+        || pending(&mut keeper) == 0,
+    );
     assert_eq!(arena.victims_troubles(), Vec::<String>::new());
     assert_eq!(arena.troubles(), Vec::<String>::new());
 }
@@ -192,11 +222,17 @@ fn attack_11_a_ledger_without_an_index() {
             let index = index.trim_matches(['(', ')']);
             let (name, kind) = index.rsplit_once(',').expect("two columns");
             let _ = match kind {
-                "CONSTRAINT" => arena.attempt(&mut owner, &format!("ALTER TABLE den.{table} DROP CONSTRAINT {name}")),
+                "CONSTRAINT" => arena.attempt(
+                    &mut owner,
+                    &format!("ALTER TABLE den.{table} DROP CONSTRAINT {name}"),
+                ),
                 _ => arena.attempt(&mut owner, &format!("DROP INDEX {name}")),
             };
         }
-        let _ = arena.attempt_at_own_risk("writer", "INSERT INTO den.moves VALUES (2, 1, 11, '2024-02-03', '')");
+        let _ = arena.attempt_at_own_risk(
+            "writer",
+            "INSERT INTO den.moves VALUES (2, 1, 11, '2024-02-03', '')",
+        );
         assert_untouched(&arena, &format!("den.{table} without an index"));
         arena.judge(&format!("den.{table} without an index"));
     }
@@ -223,7 +259,8 @@ fn attack_11_a_function_that_never_ends() {
              JOIN pg_type t ON t.oid = a.oid
              WHERE p.oid = 'den.stock_on(date)'::regprocedure AND a.mode = 't'",
         );
-        let result: String = owner.ask("SELECT pg_get_function_result('den.stock_on(date)'::regprocedure)");
+        let result: String =
+            owner.ask("SELECT pg_get_function_result('den.stock_on(date)'::regprocedure)");
         let told = arena.attempt(
             &mut owner,
             &format!(
@@ -232,17 +269,26 @@ fn attack_11_a_function_that_never_ends() {
             ),
         );
         println!("{body}: {told:?}");
-        let _ = arena.attempt_at_own_risk("writer", "INSERT INTO den.moves VALUES (2, 1, 11, '2024-02-03', '')");
+        let _ = arena.attempt_at_own_risk(
+            "writer",
+            "INSERT INTO den.moves VALUES (2, 1, 11, '2024-02-03', '')",
+        );
         std::thread::sleep(Duration::from_millis(500));
         arena
-            .attempt_as("writer", "INSERT INTO shop.moves VALUES (2, 1, 11, '2024-02-03', '')")
+            .attempt_as(
+                "writer",
+                "INSERT INTO shop.moves VALUES (2, 1, 11, '2024-02-03', '')",
+            )
             .expect("the victim writes");
         assert!(
             is_notified(&mut listener, "shop.moves", PATIENCE * 2),
             "{body}: the event of the victim's ledger never came"
         );
         waits_until("the outbox is delivered", PATIENCE * 2, || {
-            arena.as_role("postgres").ask::<i64>("SELECT count(*) FROM inventory_perf.cache_outbox") == 0
+            arena
+                .as_role("postgres")
+                .ask::<i64>("SELECT count(*) FROM inventory_perf.cache_outbox")
+                == 0
         });
         assert_eq!(arena.victims_troubles(), Vec::<String>::new(), "{body}");
         assert_eq!(arena.troubles(), Vec::<String>::new(), "{body}");
@@ -278,7 +324,10 @@ fn attack_12_many_ledgers() {
     }
     let many = time_of_a_table(&mut passer);
     println!("{few:?} with one ledger, {many:?} with 41");
-    assert!(many < few * 4 + Duration::from_millis(20), "{few:?} with one ledger, {many:?} with 41");
+    assert!(
+        many < few * 4 + Duration::from_millis(20),
+        "{few:?} with one ledger, {many:?} with 41"
+    );
 }
 
 /// What others have cached is not thrown away by who has nothing to do with it.
@@ -286,14 +335,24 @@ fn attack_12_many_ledgers() {
 fn attack_13_a_type_of_ones_own() {
     let arena = Arena::open();
     let mut superuser = arena.as_role("postgres");
-    superuser.run(
-        "SELECT inventory_perf.cache_set('kept', '1', '1 hour', '{tag}')",
-    );
-    assert_eq!(superuser.ask::<Option<String>>("SELECT inventory_perf.cache_get('kept')::text").as_deref(), Some("1"));
-    arena.as_role("stranger").run("CREATE TYPE trap.mood AS ENUM ('sad'); ALTER TYPE trap.mood ADD VALUE 'glad'");
-    let _ = arena.attempt(&mut superuser, "SELECT inventory_perf.deliver_invalidations()");
+    superuser.run("SELECT inventory_perf.cache_set('kept', '1', '1 hour', '{tag}')");
     assert_eq!(
-        superuser.ask::<Option<String>>("SELECT inventory_perf.cache_get('kept')::text").as_deref(),
+        superuser
+            .ask::<Option<String>>("SELECT inventory_perf.cache_get('kept')::text")
+            .as_deref(),
+        Some("1")
+    );
+    arena
+        .as_role("stranger")
+        .run("CREATE TYPE trap.mood AS ENUM ('sad'); ALTER TYPE trap.mood ADD VALUE 'glad'");
+    let _ = arena.attempt(
+        &mut superuser,
+        "SELECT inventory_perf.deliver_invalidations()",
+    );
+    assert_eq!(
+        superuser
+            .ask::<Option<String>>("SELECT inventory_perf.cache_get('kept')::text")
+            .as_deref(),
         Some("1"),
         "a stranger's type has emptied the cache"
     );
@@ -312,7 +371,9 @@ fn attack_13_an_advisory_lock() {
     let mut superuser = arena.as_role("postgres");
     superuser.run("SELECT inventory_perf.cache_set('kept', '1', '1 hour')");
     assert_eq!(
-        superuser.ask::<Option<String>>("SELECT inventory_perf.cache_get('kept')::text").as_deref(),
+        superuser
+            .ask::<Option<String>>("SELECT inventory_perf.cache_get('kept')::text")
+            .as_deref(),
         Some("1"),
         "a guest's lock keeps everybody from storing"
     );

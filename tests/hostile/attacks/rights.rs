@@ -115,7 +115,10 @@ fn attack_08_a_key_whose_type_runs_code() {
          SELECT inventory_perf.invalidate_on_change('den.moves', tags => '{den}')",
     );
     arena
-        .attempt_at_own_risk("writer", "INSERT INTO den.moves VALUES ('x', 1, 5, '2024-01-01'), ('y', 1, 5, '2024-01-01')")
+        .attempt_at_own_risk(
+            "writer",
+            "INSERT INTO den.moves VALUES ('x', 1, 5, '2024-01-01'), ('y', 1, 5, '2024-01-01')",
+        )
         .expect("write");
     assert!(arena.has_sung(), "the domain runs nothing");
     arena.forget_log();
@@ -181,6 +184,9 @@ fn attack_09_a_cached_answer_after_a_membership_is_gone() {
             }
         }
     }
-    assert!(wrong.is_empty(), "rows that the role may not see: {wrong:?}");
+    assert!(
+        wrong.is_empty(),
+        "rows that the role may not see: {wrong:?}"
+    );
     assert_eq!(arena.troubles(), Vec::<String>::new());
 }

@@ -38,20 +38,36 @@ fn attack_15_detach_in_an_older_snapshot() {
     for isolation in ["REPEATABLE READ", "SERIALIZABLE", "READ COMMITTED"] {
         let arena = partitioned();
         let mut old = arena.as_role("owner");
-        old.run(&format!("BEGIN ISOLATION LEVEL {isolation}; SELECT count(*) FROM den.one"));
+        old.run(&format!(
+            "BEGIN ISOLATION LEVEL {isolation}; SELECT count(*) FROM den.one"
+        ));
         arena
             .as_role("owner")
             .run("ALTER TABLE den.moves ATTACH PARTITION den.two FOR VALUES IN (2)");
-        println!("{:?}", arena.attempt(&mut old, "ALTER TABLE den.moves DETACH PARTITION den.two"));
+        println!(
+            "{:?}",
+            arena.attempt(&mut old, "ALTER TABLE den.moves DETACH PARTITION den.two")
+        );
         println!("{:?}", arena.attempt(&mut old, "COMMIT"));
         if let Err(trouble) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             arena.judge(isolation);
-            let _ = arena.attempt_at_own_risk("owner", "INSERT INTO den.two VALUES (2, 2, 1000, '2024-01-06', '')");
+            let _ = arena.attempt_at_own_risk(
+                "owner",
+                "INSERT INTO den.two VALUES (2, 2, 1000, '2024-01-06', '')",
+            );
             arena.judge("after a write to what was detached");
-            let _ = arena.attempt_as("postgres", "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()");
+            let _ = arena.attempt_as(
+                "postgres",
+                "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()",
+            );
             arena.judge("after a fold");
         })) {
-            failed.push(trouble.downcast_ref::<String>().cloned().unwrap_or_default());
+            failed.push(
+                trouble
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .unwrap_or_default(),
+            );
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -68,7 +84,13 @@ fn attack_15_attach_in_an_older_snapshot() {
     arena
         .as_role("owner")
         .run("ALTER TABLE den.moves DETACH PARTITION den.two; INSERT INTO den.two VALUES (3, 2, 40, '2024-01-07', '')");
-    println!("{:?}", arena.attempt(&mut old, "ALTER TABLE den.moves ATTACH PARTITION den.two FOR VALUES IN (2)"));
+    println!(
+        "{:?}",
+        arena.attempt(
+            &mut old,
+            "ALTER TABLE den.moves ATTACH PARTITION den.two FOR VALUES IN (2)"
+        )
+    );
     println!("{:?}", arena.attempt(&mut old, "COMMIT"));
     arena.judge("attached in an older snapshot");
 }
@@ -87,18 +109,37 @@ fn attack_16_parts_that_come_inside_of_other_commands() {
         "CREATE SCHEMA z AUTHORIZATION owner; ALTER TABLE den.one SET SCHEMA z; DROP SCHEMA z CASCADE",
     ] {
         let arena = partitioned();
-        arena.as_role("postgres").run("GRANT CREATE ON DATABASE test_0 TO owner");
+        arena
+            .as_role("postgres")
+            .run("GRANT CREATE ON DATABASE test_0 TO owner");
         println!("{command}: {:?}", arena.attempt_as("postgres", command));
-        let _ = arena.attempt_at_own_risk("writer", "INSERT INTO den.moves VALUES (2, 5, 5, '2024-01-05', ''), (2, 1, 1, '2024-01-05', '')");
+        let _ = arena.attempt_at_own_risk(
+            "writer",
+            "INSERT INTO den.moves VALUES (2, 5, 5, '2024-01-05', ''), (2, 1, 1, '2024-01-05', '')",
+        );
         for part in ["owner.part", "y.part", "den.part", "den.one", "z.one"] {
-            let _ = arena.attempt_as("postgres", &format!("INSERT INTO {part} VALUES (2, 5, 5, '2024-01-05', '')"));
+            let _ = arena.attempt_as(
+                "postgres",
+                &format!("INSERT INTO {part} VALUES (2, 5, 5, '2024-01-05', '')"),
+            );
         }
         for step in ["at once", "after a fold", "after another command"] {
-            if let Err(trouble) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| arena.judge(step))) {
-                failed.push(format!("{command}: {}", trouble.downcast_ref::<String>().cloned().unwrap_or_default()));
+            if let Err(trouble) =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| arena.judge(step)))
+            {
+                failed.push(format!(
+                    "{command}: {}",
+                    trouble
+                        .downcast_ref::<String>()
+                        .cloned()
+                        .unwrap_or_default()
+                ));
             }
             let _ = match step {
-                "at once" => arena.attempt_as("postgres", "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()"),
+                "at once" => arena.attempt_as(
+                    "postgres",
+                    "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()",
+                ),
                 _ => arena.attempt_as("owner", "ALTER TABLE den.moves ADD more int"),
             };
         }
@@ -120,25 +161,50 @@ fn attack_17_a_detach_that_was_cancelled() {
     owner.run("SET statement_timeout = '1s'");
     println!(
         "{:?}",
-        arena.attempt(&mut owner, "ALTER TABLE den.moves DETACH PARTITION den.two CONCURRENTLY")
+        arena.attempt(
+            &mut owner,
+            "ALTER TABLE den.moves DETACH PARTITION den.two CONCURRENTLY"
+        )
     );
     owner.run("RESET statement_timeout");
     reader.run("ROLLBACK");
     let mut failed = Vec::new();
     for (role, sql) in [
         ("owner", "SELECT 1"),
-        ("writer", "INSERT INTO den.moves VALUES (2, 1, 5, '2024-01-05', '')"),
-        ("owner", "INSERT INTO den.two VALUES (2, 2, 50, '2024-01-05', '')"),
-        ("postgres", "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()"),
+        (
+            "writer",
+            "INSERT INTO den.moves VALUES (2, 1, 5, '2024-01-05', '')",
+        ),
+        (
+            "owner",
+            "INSERT INTO den.two VALUES (2, 2, 50, '2024-01-05', '')",
+        ),
+        (
+            "postgres",
+            "SELECT * FROM inventory_perf.populate_daily_stock_snapshots()",
+        ),
         ("owner", "SELECT inventory_perf.repair_ledger('den.moves')"),
-        ("owner", "ALTER TABLE den.moves DETACH PARTITION den.two FINALIZE"),
-        ("owner", "INSERT INTO den.two VALUES (2, 2, 500, '2024-01-05', '')"),
+        (
+            "owner",
+            "ALTER TABLE den.moves DETACH PARTITION den.two FINALIZE",
+        ),
+        (
+            "owner",
+            "INSERT INTO den.two VALUES (2, 2, 500, '2024-01-05', '')",
+        ),
         ("owner", "SELECT inventory_perf.repair_ledger('den.moves')"),
         ("owner", "SELECT inventory_perf.rebuild_ledger('den.moves')"),
     ] {
         println!("{sql}: {:?}", arena.attempt_at_own_risk(role, sql));
-        if let Err(trouble) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| arena.judge(sql))) {
-            failed.push(trouble.downcast_ref::<String>().cloned().unwrap_or_default());
+        if let Err(trouble) =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| arena.judge(sql)))
+        {
+            failed.push(
+                trouble
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .unwrap_or_default(),
+            );
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -172,11 +238,23 @@ fn attack_18_a_transaction_that_attaches_for_its_old_snapshot() {
         println!("{call}: {told:?}");
         if told.is_ok() {
             let verdict = verdict_inside(&mut owner, &Ledger::in_schema("den"));
-            failed.extend(verdict.wrong.iter().map(|wrong| format!("{call}: inside: {wrong}")));
+            failed.extend(
+                verdict
+                    .wrong
+                    .iter()
+                    .map(|wrong| format!("{call}: inside: {wrong}")),
+            );
         }
         let _ = arena.attempt(&mut owner, "COMMIT");
-        if let Err(trouble) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| arena.judge(call))) {
-            failed.push(trouble.downcast_ref::<String>().cloned().unwrap_or_default());
+        if let Err(trouble) =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| arena.judge(call)))
+        {
+            failed.push(
+                trouble
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .unwrap_or_default(),
+            );
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));

@@ -21,20 +21,39 @@ fn attack_19_a_sum_that_overflows() {
     ] {
         println!("{sql}: {:?}", arena.attempt(&mut owner, sql));
     }
-    let _ = arena.attempt(&mut owner, "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')");
+    let _ = arena.attempt(
+        &mut owner,
+        "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')",
+    );
     let _ = arena.attempt(&mut owner, "DELETE FROM den.moves WHERE product_id = 2");
-    let fold = arena.attempt(&mut owner, "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')");
+    let fold = arena.attempt(
+        &mut owner,
+        "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')",
+    );
     let mended = fold
         .clone()
-        .or_else(|_| arena.attempt(&mut owner, "SELECT inventory_perf.repair_ledger('den.moves')"))
-        .or_else(|_| arena.attempt(&mut owner, "SELECT inventory_perf.rebuild_ledger('den.moves')"));
+        .or_else(|_| {
+            arena.attempt(
+                &mut owner,
+                "SELECT inventory_perf.repair_ledger('den.moves')",
+            )
+        })
+        .or_else(|_| {
+            arena.attempt(
+                &mut owner,
+                "SELECT inventory_perf.rebuild_ledger('den.moves')",
+            )
+        });
     println!("{fold:?} {mended:?}");
     mended.expect("a fold, or repair, or a rebuild makes it right");
     let verdict = arena.verdict("reader", &Ledger::in_schema("den"));
     assert_eq!(verdict.wrong, Vec::<String>::new());
     assert_eq!(verdict.refusals, Vec::<String>::new());
     arena
-        .attempt(&mut owner, "SELECT inventory_perf.repair_ledger('den.moves')")
+        .attempt(
+            &mut owner,
+            "SELECT inventory_perf.repair_ledger('den.moves')",
+        )
         .expect("repair");
     arena.judge("after a sum that overflowed");
 }
@@ -59,8 +78,13 @@ fn attack_20_a_key_too_long_for_an_index() {
             ),
         );
         println!("{length}: {told:?}");
-        let folded = arena.attempt(&mut owner, "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')");
-        folded.unwrap_or_else(|refusal| panic!("a key of {length} was taken ({told:?}) but not folded: {refusal}"));
+        let folded = arena.attempt(
+            &mut owner,
+            "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')",
+        );
+        folded.unwrap_or_else(|refusal| {
+            panic!("a key of {length} was taken ({told:?}) but not folded: {refusal}")
+        });
     }
     arena.judge("long keys");
 }
@@ -114,7 +138,9 @@ fn attack_20_verify_after_a_view_was_dropped() {
 fn attack_20_arguments_that_nobody_expects() {
     let arena = Arena::open();
     arena.open_ledger("den", "owner");
-    arena.as_role("postgres").run("CREATE TABLE yard.plain (product_id int, quantity int, moved_at date)");
+    arena
+        .as_role("postgres")
+        .run("CREATE TABLE yard.plain (product_id int, quantity int, moved_at date)");
     for sql in [
         "SELECT inventory_perf.note_rewrite(NULL)",
         "SELECT inventory_perf.after_drop(NULL, NULL)",
@@ -127,10 +153,18 @@ fn attack_20_arguments_that_nobody_expects() {
             assert!(!refusal.starts_with("XX"), "{sql}: {refusal}");
         }
     }
-    for schema in ["information_schema", "pg_catalog", "pg_toast", "inventory_perf", "pg_temp"] {
+    for schema in [
+        "information_schema",
+        "pg_catalog",
+        "pg_toast",
+        "inventory_perf",
+        "pg_temp",
+    ] {
         let told = arena.attempt_as(
             "postgres",
-            &format!("SELECT inventory_perf.attach_ledger('yard.plain', target_schema => '{schema}')"),
+            &format!(
+                "SELECT inventory_perf.attach_ledger('yard.plain', target_schema => '{schema}')"
+            ),
         );
         assert!(told.is_err(), "target_schema => '{schema}' was accepted");
     }
