@@ -27,6 +27,9 @@ pub const ROLES: [&str; 9] = [
     "accomplice",
 ];
 
+/// Those whose objects are theirs to give.
+const HOSTILE: [&str; 5] = ["owner", "stranger", "guest", "member", "accomplice"];
+
 /// Storage of a ledger. Only here are its names.
 pub const STORAGE: [&str; 4] = [
     "stock_pending",
@@ -240,13 +243,18 @@ impl Arena {
             }
         }
         // What is gone was dropped; what is there still has its owner.
-        for right in rights.iter().filter(|right| right.contains("object ")) {
+        let owned = rights.iter().filter(|right| {
+            right.contains("object ")
+                && !HOSTILE
+                    .iter()
+                    .any(|role| right.contains(&format!(" of {role} ")))
+        });
+        for right in owned {
             let object = right.split(" of ").next().unwrap_or_default();
-            if let Some(other) = now
+            let present = now
                 .iter()
-                .find(|present| present.starts_with(&format!("{object} of ")))
-                && other != right
-            {
+                .find(|present| present.starts_with(&format!("{object} of ")));
+            if let Some(other) = present.filter(|other| *other != right) {
                 troubles.push(format!("right gained: {right} is now {other}"));
             }
         }
@@ -334,7 +342,7 @@ pub fn ledger(schema: &str) -> String {
     )
 }
 
-/// Troubles of which each is told once, and not all if they are many.
+/// Troubles of which each is told once, the worst first, and not all if they are many.
 pub fn shown(troubles: &[String]) -> String {
     let mut different: Vec<&str> = Vec::new();
     for trouble in troubles {
@@ -342,8 +350,16 @@ pub fn shown(troubles: &[String]) -> String {
             different.push(trouble);
         }
     }
-    let more = different.len().saturating_sub(6);
-    different.truncate(6);
+    let mildness = |trouble: &&str| {
+        let signs = ["crash: ", "right gained: ", "stopped", "does not answer"];
+        signs
+            .iter()
+            .position(|sign| trouble.contains(sign))
+            .unwrap_or(signs.len())
+    };
+    different.sort_by_key(mildness);
+    let more = different.len().saturating_sub(5);
+    different.truncate(5);
     let mut text = different.join("\n");
     if more > 0 {
         text += &format!("\n… and {more} more");

@@ -140,9 +140,10 @@ impl Verdict {
         self.answered += 1;
         if expected != answer {
             self.wrong.push(format!(
-                "{derived}\n  answers  {}\n  but is   {}",
-                shown(&answer),
-                shown(&expected)
+                "{}\n  answers {}, but is {}",
+                derived.split_whitespace().collect::<Vec<_>>().join(" "),
+                shown(&answer, &expected),
+                shown(&expected, &answer)
             ));
         }
     }
@@ -181,7 +182,8 @@ impl Verdict {
     }
 }
 
-fn shown(rows: &[String]) -> String {
-    let first = rows.iter().take(6).cloned().collect::<Vec<_>>().join(" ");
-    format!("{} rows: {first}", rows.len())
+/// How many rows there are, and the first of those that the other answer has not.
+fn shown(rows: &[String], other: &[String]) -> String {
+    let first = rows.iter().find(|row| !other.contains(row));
+    format!("{} rows {}", rows.len(), first.map_or("", String::as_str))
 }

@@ -1,5 +1,4 @@
--- What nobody may change of others: flags and members of roles, and owners of objects of roles that
--- are not hostile.
+-- What nobody may change of others: flags and members of roles, and whose objects are.
 SELECT pg_catalog.format('role %s %s%s%s%s%s%s', r.rolname, r.rolsuper, r.rolcreaterole, r.rolcreatedb,
                          r.rolbypassrls, r.rolreplication, r.rolinherit)
 FROM pg_catalog.pg_roles r
@@ -19,4 +18,3 @@ FROM (
     SELECT 'type', oid, typowner, NULL FROM pg_catalog.pg_type
 ) o
 WHERE o.oid >= 16384
-  AND o.owner::regrole::text NOT IN ('owner', 'stranger', 'guest', 'accomplice', 'member')

@@ -92,7 +92,7 @@ fn errors(client: &mut Client) -> Vec<String> {
             let told = match client.batch_execute(sql) {
                 Ok(()) => "nothing".to_owned(),
                 Err(error) => match error.as_db_error() {
-                    Some(error) => format!("{error:#?}"),
+                    Some(error) => format!("{error:?}"),
                     None => format!("{error:?}"),
                 },
             };
@@ -103,7 +103,7 @@ fn errors(client: &mut Client) -> Vec<String> {
     for sql in ["SELECT caught()", "SELECT violated()"] {
         let told = match client.query_one(sql, &[]) {
             Ok(row) => row.get::<_, String>(0),
-            Err(error) => format!("{error:#?}"),
+            Err(error) => format!("{error:?}"),
         };
         errors.push(format!("{sql}\n{told}"));
     }

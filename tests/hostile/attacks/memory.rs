@@ -235,29 +235,14 @@ fn attack_03_capture_inside_of_capture() {
          SELECT inventory_perf.attach_ledger('den.moves', quantity => 'den.half(quantity)',
              value => 'den.nested(quantity)', dimensions => '{note}');",
     );
-    for (role, sql) in [
-        (
-            "writer",
-            "INSERT INTO den.moves VALUES (1, 1, 40, '2024-01-02', 'one')",
-        ),
-        (
-            "writer",
-            "INSERT INTO den.moves SELECT 1, number, number, '2024-01-02', 'many' FROM generate_series(1, 40) number",
-        ),
-        ("writer", "UPDATE den.moves SET quantity = 9"),
-        ("writer", "DELETE FROM den.moves WHERE product_id = 1"),
-        (
-            "owner",
-            "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')",
-        ),
-        ("owner", "SELECT inventory_perf.rebuild_ledger('den.moves')"),
-        (
-            "postgres",
-            "SELECT inventory_perf.repair_ledger('den.moves')",
-        ),
-    ] {
-        let told = arena.attempt_at_own_risk(role, sql);
-        println!("{sql}: {told:?}");
+    let writes = [
+        "INSERT INTO den.moves VALUES (1, 1, 40, '2024-01-02', 'one')",
+        "INSERT INTO den.moves SELECT 1, number, number, '2024-01-02', 'many' FROM generate_series(1, 40) number",
+        "UPDATE den.moves SET quantity = 9 WHERE location_id > 20",
+        "DELETE FROM den.moves WHERE product_id = 1 AND location_id > 30",
+    ];
+    for sql in writes {
+        println!("{sql}: {:?}", arena.attempt_at_own_risk("writer", sql));
     }
     let ledger = crate::exact::Ledger {
         table: "den.moves".into(),
@@ -266,6 +251,23 @@ fn attack_03_capture_inside_of_capture() {
         quantity: "den.half(quantity)",
     };
     let mut troubles = arena.verdict("reader", &ledger).wrong;
+    // What reads the mapping writes to the ledger as well: here only the server's life counts.
+    for (role, sql) in [
+        (
+            "owner",
+            "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')",
+        ),
+        (
+            "owner",
+            "SET statement_timeout = '3s'; SELECT inventory_perf.rebuild_ledger('den.moves')",
+        ),
+        (
+            "postgres",
+            "SET statement_timeout = '3s'; SELECT inventory_perf.repair_ledger('den.moves')",
+        ),
+    ] {
+        println!("{sql}: {:?}", arena.attempt_as(role, sql));
+    }
     troubles.extend(arena.troubles());
     troubles.extend(arena.victims_troubles());
     assert!(troubles.is_empty(), "{}", shown(&troubles));

@@ -109,9 +109,10 @@ fn attack_16_parts_that_come_inside_of_other_commands() {
         "CREATE SCHEMA z AUTHORIZATION owner; ALTER TABLE den.one SET SCHEMA z; DROP SCHEMA z CASCADE",
     ] {
         let arena = partitioned();
-        arena
-            .as_role("postgres")
-            .run("GRANT CREATE ON DATABASE test_0 TO owner");
+        arena.as_role("postgres").run(&format!(
+            "GRANT CREATE ON DATABASE {} TO owner",
+            arena.database
+        ));
         println!("{command}: {:?}", arena.attempt_as("postgres", command));
         let _ = arena.attempt_at_own_risk(
             "writer",

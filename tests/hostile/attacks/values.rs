@@ -30,22 +30,12 @@ fn attack_19_a_sum_that_overflows() {
         &mut owner,
         "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')",
     );
-    let mended = fold
-        .clone()
-        .or_else(|_| {
-            arena.attempt(
-                &mut owner,
-                "SELECT inventory_perf.repair_ledger('den.moves')",
-            )
-        })
-        .or_else(|_| {
-            arena.attempt(
-                &mut owner,
-                "SELECT inventory_perf.rebuild_ledger('den.moves')",
-            )
-        });
-    println!("{fold:?} {mended:?}");
-    mended.expect("a fold, or repair, or a rebuild makes it right");
+    let repair = arena.attempt(
+        &mut owner,
+        "SELECT inventory_perf.repair_ledger('den.moves')",
+    );
+    println!("{fold:?} {repair:?}");
+    fold.or(repair).expect("a fold or a repair makes it right");
     let verdict = arena.verdict("reader", &Ledger::in_schema("den"));
     assert_eq!(verdict.wrong, Vec::<String>::new());
     assert_eq!(verdict.refusals, Vec::<String>::new());
@@ -73,8 +63,9 @@ fn attack_20_a_key_too_long_for_an_index() {
         let told = arena.attempt(
             &mut owner,
             &format!(
-                "INSERT INTO den.moves SELECT left(string_agg(md5(number::text || '{length}'), ''), {length}), 1, 5, '2024-01-05', ''
-                 FROM generate_series(1, {length} / 32 + 1) number"
+                "SELECT setseed(0.5);
+                 INSERT INTO den.moves SELECT string_agg(chr(33 + (random() * 90)::int), ''), 1, 5, '2024-01-05', ''
+                 FROM generate_series(1, {length})"
             ),
         );
         println!("{length}: {told:?}");
@@ -104,7 +95,7 @@ fn attack_20_labels_and_schemas_that_are_renamed() {
     let ask = "SELECT quantity::text FROM inventory_perf.stock_on('den.moves', '2024-01-06', '{\"product_id\": \"blue\"}')";
     owner.run("ALTER TYPE den.color RENAME VALUE 'red' TO 'blue'");
     assert_eq!(owner.rows(ask), ["(5)"]);
-    owner.run("ALTER TYPE den.color RENAME TO colour; CREATE SCHEMA IF NOT EXISTS den");
+    owner.run("ALTER TYPE den.color RENAME TO colour");
     assert_eq!(owner.rows(ask), ["(5)"]);
     arena.as_role("postgres").run("CREATE SCHEMA types; GRANT USAGE ON SCHEMA types TO PUBLIC; ALTER TYPE den.colour SET SCHEMA types");
     assert_eq!(owner.rows(ask), ["(5)"]);
