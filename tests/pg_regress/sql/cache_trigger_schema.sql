@@ -39,3 +39,13 @@ SELECT deliver_invalidations() > 0;
 ALTER TABLE t DETACH PARTITION four;
 SELECT * FROM waiting;
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'four'::regclass;
+-- what somebody did to tables of their own does not concern others
+RESET search_path;
+CREATE TABLE above (id int);
+CREATE TABLE below () INHERITS (above);
+CREATE TRIGGER inventory_perf_invalidate_insert AFTER INSERT ON below REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION inventory_perf.invalidate_cache('x');
+CREATE TABLE mine.alone (id int);
+SELECT inventory_perf.invalidate_on_change('mine.alone');
+CREATE TABLE mine.child () INHERITS (mine.alone);
+ALTER TABLE mine.child NO INHERIT mine.alone;
