@@ -247,3 +247,73 @@ fn a_locked_ledger_loses_only_its_own_events() {
     assert!(!heard.iter().any(|payload| payload.contains("a.moves")));
     lock.rollback().expect("unlock");
 }
+
+/// Code of an owner that a worker can meet: a policy on the storage, which belongs to the owner.
+#[test]
+fn code_of_an_owner_in_a_worker_is_given_up() {
+    let redis = Redis::new();
+    let cluster = Cluster::with_test_settings()
+        .set("shared_preload_libraries", "'inventory_perf'")
+        .set("max_worker_processes", "16")
+        .set("inventory_perf.redis_url", &format!("'{}'", redis.url()))
+        .set("inventory_perf.worker_naptime", "'1s'")
+        .set("inventory_perf.notify_events", "on")
+        .set("inventory_perf.fold_interval", "'1s'")
+        .set("inventory_perf.fold_timeout", "'2s'")
+        .start();
+    let database = cluster.database();
+    let mut client = cluster.connect(&database);
+    attach(&mut client, &["a", "b"]);
+    client.run(
+        "SELECT inventory_perf.invalidate_on_change('a.moves');
+         SELECT inventory_perf.invalidate_on_change('b.moves');
+         SELECT * FROM inventory_perf.populate_daily_stock_snapshots()",
+    );
+    for table in [
+        "stock_pending",
+        "stock_days",
+        "stock_openings",
+        "stock_months",
+    ] {
+        client.run(&format!(
+            "SET ROLE a;
+             CREATE POLICY slow ON a.{table} USING (pg_sleep(3600) IS NOT NULL);
+             ALTER TABLE a.{table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+             RESET ROLE"
+        ));
+    }
+    let mut listener = cluster.connect(&database);
+    listener.run("LISTEN \"inventory:level:updated\"");
+    let mut heard = Vec::new();
+    for quantity in 6..9 {
+        client.run(
+            "BEGIN; INSERT INTO a.moves VALUES (1, 1, '2025-01-01'); INSERT INTO b.moves VALUES (1, 1, '2025-01-01'); COMMIT",
+        );
+        eventually("the level of the other ledger", || {
+            use postgres::fallible_iterator::FallibleIterator;
+            let mut notifications = listener.notifications();
+            let mut arriving = notifications.timeout_iter(Duration::from_millis(50));
+            while let Ok(Some(notification)) = arriving.next() {
+                heard.push(notification.payload().to_owned());
+            }
+            let level = format!("\"quantity\": {quantity}");
+            heard
+                .iter()
+                .any(|payload| payload.contains("b.moves") && payload.contains(&level))
+        });
+        eventually("the other ledger is folded", || {
+            pending(&mut client, "b") == 0
+        });
+    }
+    eventually("the time-out is recorded", || {
+        client
+            .ask::<Option<String>>(
+                "SELECT last_error FROM inventory_perf.ledgers WHERE ledger = 'a.moves'::regclass",
+            )
+            .is_some_and(|error| error.contains("statement timeout"))
+    });
+    // and the worker that had to give up is the one that goes on
+    let began = Instant::now();
+    client.run("SELECT count(*) FROM inventory_perf.ledgers");
+    assert!(began.elapsed() < Duration::from_secs(10));
+}

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Between two folds by the worker, in seconds; 0 turns them off.
 pub static FOLD_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
+/// In seconds.
+static FOLD_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
 /// Undelivered rows past which one new epoch replaces them all.
 pub static OUTBOX_CAP: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
 /// In milliseconds.
@@ -20,6 +22,11 @@ static WORKER_NAPTIME: GucSetting<i32> = GucSetting::<i32>::new(60);
 pub fn fold_interval() -> Option<Duration> {
     let seconds = FOLD_INTERVAL.get() as u64;
     (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+/// After which the worker gives a fold up.
+pub fn fold_timeout() -> Duration {
+    Duration::from_secs(FOLD_TIMEOUT.get() as u64)
 }
 
 pub fn outbox_poll_interval() -> Duration {
@@ -41,6 +48,16 @@ pub fn register() {
         c"Zero turns folding by the worker off.",
         &FOLD_INTERVAL,
         0,
+        86_400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"inventory_perf.fold_timeout",
+        c"Time after which the background worker gives up the fold of one ledger.",
+        c"It is tried again later. What the owner of a ledger put on its tables may take that time.",
+        &FOLD_TIMEOUT,
+        1,
         86_400,
         GucContext::Sighup,
         GucFlags::UNIT_S,

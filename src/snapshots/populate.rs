@@ -95,7 +95,7 @@ pub fn fold_pending(ledger: pg_sys::Oid) -> Result<Option<Pending>, Failure> {
             })
         })?;
         match is_pending {
-            Some(true) => populate(&ledger, None).map(|(_, deltas, ..)| {
+            Some(true) if is_free(&ledger)? => populate(&ledger, None).map(|(_, deltas, ..)| {
                 Some(Pending {
                     table: registry::relation_name(ledger.pending),
                     deltas,
@@ -123,6 +123,21 @@ fn populate(ledger: &Ledger, until: Option<Date>) -> Result<Populated, Failure> 
     let folded = fold::fold(ledger, until)?;
     let duration = Interval::from_micros(started.elapsed().as_micros() as i64);
     Ok((ledger.oid, folded.deltas, folded.snapshots, duration))
+}
+
+/// Whether nobody else is folding, filling or repairing the ledger, who would be waited for.
+fn is_free(ledger: &Ledger) -> Result<bool, Failure> {
+    security::run_as(security::extension_owner()?, || {
+        Spi::connect_mut(|client| {
+            let locked = client.update(
+                "SELECT FROM inventory_perf.ledger_activity a \
+                 WHERE a.ledger = $1::oid FOR UPDATE SKIP LOCKED",
+                None,
+                &[ledger.oid.into()],
+            )?;
+            Ok(!locked.is_empty())
+        })
+    })
 }
 
 /// Makes one tenant's days of a range right from the ledger itself, and returns how many

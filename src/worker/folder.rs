@@ -16,9 +16,6 @@ use crate::settings;
 use crate::shared_memory::{self, Outcome, Slot};
 use crate::snapshots::populate;
 
-/// A fold that takes longer is given up: it may be code of the ledger's owner that takes the time.
-const LONGEST_FOLD: Duration = Duration::from_secs(600);
-
 pub fn main(database: pg_sys::Oid) {
     process::connect(super::FOLDER, Some(database));
     let Some(slot) = shared_memory::this_slot() else {
@@ -91,20 +88,21 @@ fn fold(
         return;
     }
     let name = format!("folding ledger {}", ledger.to_u32());
-    let folded =
-        process::transaction_within(LONGEST_FOLD, &name, || populate::fold_pending(ledger))
-            .and_then(|folded| {
-                if let Some(pending) = folded.filter(|pending| pending.deltas > 0) {
-                    slot.activity.folds.fetch_add(1, Ordering::Relaxed);
-                    slot.activity
-                        .last_fold
-                        .store(shared_memory::now(), Ordering::Relaxed);
-                    let vacuum = vacuums.entry(ledger).or_default();
-                    vacuum.count(pending.deltas as u64);
-                    vacuum.run_if_due(&pending.table)?;
-                }
-                Ok(())
-            });
+    let folded = process::transaction_within(settings::fold_timeout(), &name, || {
+        populate::fold_pending(ledger)
+    })
+    .and_then(|folded| {
+        if let Some(pending) = folded.filter(|pending| pending.deltas > 0) {
+            slot.activity.folds.fetch_add(1, Ordering::Relaxed);
+            slot.activity
+                .last_fold
+                .store(shared_memory::now(), Ordering::Relaxed);
+            let vacuum = vacuums.entry(ledger).or_default();
+            vacuum.count(pending.deltas as u64);
+            vacuum.run_if_due(&pending.table)?;
+        }
+        Ok(())
+    });
     match folded {
         Ok(()) => {
             waiting.remove(&ledger);

@@ -138,6 +138,7 @@ mod unit {
             name: column.into(),
             sql_type: "integer".into(),
             equals: "OPERATOR(pg_catalog.=)".into(),
+            shape: Default::default(),
         };
         let mapping = Mapping {
             preset: None,
