@@ -211,7 +211,7 @@ fn may_be_retried(refusal: &str) -> bool {
 
 fn round(seed: u64, duration: Duration) -> Result<String, String> {
     let mut settings = StdRng::seed_from_u64(seed);
-    let fold = ["'200ms'", "'1s'", "'1h'"][settings.random_range(0..3)];
+    let fold = ["'1s'", "'2s'", "'1h'"][settings.random_range(0..3)];
     let arena = Arena::with(&[
         ("inventory_perf.fold_interval", fold),
         ("inventory_perf.notify_events", "on"),
