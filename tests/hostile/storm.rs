@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::arena::{Arena, PATIENCE, Shared};
-use crate::canary::AT_OWN_RISK;
+use crate::canary::{AT_OWN_RISK, MAINTENANCE};
 use crate::common::Ask;
 use crate::exact::Ledger;
 
@@ -258,7 +258,7 @@ fn round(seed: u64, duration: Duration) -> Result<String, String> {
         });
         scope.spawn(|| {
             let superuser = |random: &mut StdRng| steps::choose(&steps::MAINTENANCE, random);
-            round.act("superuser", "postgres", "maintenance", superuser, pause * 2);
+            round.act("superuser", "postgres", MAINTENANCE, superuser, pause * 2);
         });
         scope.spawn(|| round.expect("writer of the shop", "writer", &steps::WRITER));
         scope.spawn(|| round.expect("passer", "passer", &steps::PASSER));
