@@ -7,6 +7,13 @@
 /// uses its objects: who writes to its table, or reads its view.
 pub const AT_OWN_RISK: &str = "at own risk";
 
+/// Sessions of a superuser that asks for advice, among other things: statements that a role has run
+/// are planned as that role, which has run the same code before.
+pub const MAINTENANCE: &str = "maintenance";
+
+/// Those who use what hostile roles own.
+const USERS: [&str; 2] = ["reader", "writer"];
+
 /// Makes `schema.canary(text)` and functions that call it in the ways that code can be planted.
 pub fn functions(schema: &str, role: &str) -> String {
     let canary = format!(
@@ -49,8 +56,7 @@ pub fn functions(schema: &str, role: &str) -> String {
     canary + &planted
 }
 
-/// The log's lines of canaries that ran as somebody whose rights they should not have had. `at_risk`
-/// is for sessions that use what the hostile roles own.
+/// The log's lines of canaries that ran as somebody whose rights they should not have had.
 pub fn strayed(lines: &[String]) -> Vec<String> {
     lines
         .iter()
@@ -69,7 +75,9 @@ fn has_strayed(line: &str) -> bool {
     let Some((runner, _)) = told.split_once('>') else {
         return false;
     };
-    runner != role && (runner == "postgres" || !before.contains(AT_OWN_RISK))
+    let is_own_choice = before.contains(AT_OWN_RISK) && runner != "postgres"
+        || before.contains(MAINTENANCE) && USERS.contains(&runner);
+    runner != role && !is_own_choice
 }
 
 /// Whether any canary ran at all: if none did, a test of rights shows nothing.

@@ -64,7 +64,7 @@ impl Ledger {
                     "SELECT {keys}, sum({quantity})::numeric AS quantity FROM {table}
                      WHERE moved_at <= '{day}' GROUP BY {keys}"
                 ),
-                format!("SELECT {keys}, quantity FROM {beside}stock_on('{day}')"),
+                format!("SELECT {keys}, quantity FROM {beside}stock_on(date '{day}')"),
             ));
             questions.push((
                 format!(
@@ -72,7 +72,7 @@ impl Ledger {
                      WHERE moved_at <= '{day}' AND {one} = 2 HAVING count(*) > 0"
                 ),
                 format!(
-                    "SELECT sum(quantity) AS quantity FROM inventory_perf.stock_on('{table}', '{day}', '{{\"{one}\": 2}}')
+                    "SELECT sum(quantity) AS quantity FROM inventory_perf.stock_on('{table}', date '{day}', '{{\"{one}\": 2}}')
                      HAVING count(*) > 0"
                 ),
             ));
@@ -84,7 +84,7 @@ impl Ledger {
             ),
             format!(
                 "SELECT {keys}, closing_quantity AS quantity
-                 FROM {beside}stock_period('2024-01-15', '2024-03-05')"
+                 FROM {beside}stock_period(date '2024-01-15', date '2024-03-05')"
             ),
         ));
         questions.push((
@@ -95,7 +95,7 @@ impl Ledger {
             ),
             format!(
                 "SELECT {keys}, snapshot_date AS day, closing_quantity AS quantity
-                 FROM {beside}stock_history('2024-01-29', '2024-02-03')"
+                 FROM {beside}stock_history(date '2024-01-29', date '2024-02-03')"
             ),
         ));
         questions
@@ -168,7 +168,11 @@ impl Verdict {
             }
         };
         match savepoint.query(&query, &[]) {
-            Ok(rows) => Some(rows.iter().map(|row| row.get(0)).collect()),
+            Ok(rows) => {
+                // What was locked stays locked: nothing is truncated between the two questions.
+                let rows = rows.iter().map(|row| row.get(0)).collect();
+                savepoint.commit().ok().map(|()| rows)
+            }
             Err(error) => {
                 self.is_cut_off = error.as_db_error().is_none();
                 self.refusals.push(match error.as_db_error() {

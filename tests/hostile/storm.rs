@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::arena::{Arena, PATIENCE, Shared};
-use crate::canary::AT_OWN_RISK;
+use crate::canary::{AT_OWN_RISK, MAINTENANCE};
 use crate::common::Ask;
 use crate::exact::Ledger;
 
@@ -211,7 +211,7 @@ fn may_be_retried(refusal: &str) -> bool {
 
 fn round(seed: u64, duration: Duration) -> Result<String, String> {
     let mut settings = StdRng::seed_from_u64(seed);
-    let fold = ["'200ms'", "'1s'", "'1h'"][settings.random_range(0..3)];
+    let fold = ["'1s'", "'2s'", "'1h'"][settings.random_range(0..3)];
     let arena = Arena::with(&[
         ("inventory_perf.fold_interval", fold),
         ("inventory_perf.notify_events", "on"),
@@ -258,7 +258,7 @@ fn round(seed: u64, duration: Duration) -> Result<String, String> {
         });
         scope.spawn(|| {
             let superuser = |random: &mut StdRng| steps::choose(&steps::MAINTENANCE, random);
-            round.act("superuser", "postgres", "maintenance", superuser, pause * 2);
+            round.act("superuser", "postgres", MAINTENANCE, superuser, pause * 2);
         });
         scope.spawn(|| round.expect("writer of the shop", "writer", &steps::WRITER));
         scope.spawn(|| round.expect("passer", "passer", &steps::PASSER));
