@@ -26,7 +26,9 @@ const LEVELS: usize = 1_000;
 const LIMITS: Limits = Limits::new(Duration::from_secs(1), Duration::from_millis(200));
 /// Of all levels of a batch: what is told never keeps what is invalid waiting for longer.
 const LONGEST: Duration = Duration::from_secs(2);
-/// How long nothing is told of a ledger whose level could not be read.
+/// What fails after so long has been waited for.
+const SLOW: Duration = Duration::from_millis(150);
+/// How long nothing is told then of the ledger.
 const PAUSE: Duration = Duration::from_secs(60);
 
 thread_local! {
@@ -46,6 +48,7 @@ pub fn of(changes: &[Change]) -> Result<Vec<Event>, Failure> {
         if is_paused(oid) {
             continue;
         }
+        let started = Instant::now();
         let told = attempt(LIMITS, || {
             let watched = match ledgers.get(&oid) {
                 Some(known) => known,
@@ -62,9 +65,11 @@ pub fn of(changes: &[Change]) -> Result<Vec<Event>, Failure> {
         match told {
             Ok(mut told) => events.append(&mut told),
             Err(failure) => {
-                PAUSED.with_borrow_mut(|paused| {
-                    paused.insert(oid, Instant::now() + PAUSE);
-                });
+                if started.elapsed() >= SLOW {
+                    PAUSED.with_borrow_mut(|paused| {
+                        paused.insert(oid, Instant::now() + PAUSE);
+                    });
+                }
                 errors::record(oid, "telling a level", &failure);
                 failure
                     .about(format!(

@@ -91,19 +91,20 @@ unsafe fn other_table(alter: &pg_sys::AlterTableCmd) -> *mut pg_sys::RangeVar {
     }
 }
 
+/// Looks a name up without asking for rights, as the command has its own errors to raise. Temporary
+/// tables are none that are watched.
 unsafe fn add(found: &mut Relations, name: *mut pg_sys::RangeVar) {
     if name.is_null() {
         return;
     }
-    // SAFETY: a name of the command; not finding it is no error.
+    // SAFETY: a name of the command; the look-ups give 0 for what is not there.
     let relation = unsafe {
-        pg_sys::RangeVarGetRelidExtended(
-            name,
-            pg_sys::NoLock as pg_sys::LOCKMODE,
-            pg_sys::RVROption::RVR_MISSING_OK,
-            None,
-            std::ptr::null_mut(),
-        )
+        if (*name).schemaname.is_null() {
+            pg_sys::RelnameGetRelid((*name).relname)
+        } else {
+            let schema = pg_sys::get_namespace_oid((*name).schemaname, true);
+            pg_sys::get_relname_relid((*name).relname, schema)
+        }
     };
     if relation != pg_sys::InvalidOid {
         found.insert(relation.to_u32());
