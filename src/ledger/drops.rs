@@ -7,14 +7,17 @@ use super::registry::{self, Ledger, State};
 use super::{members, registry::relation_name};
 use crate::error::{Failure, OrRaise};
 use crate::security;
+use crate::whole_errors::whole;
 
 /// Called by the event trigger after relations were dropped, with their OIDs, and with the tables
 /// ('schema.table') that lost a capture trigger.
 #[pg_extern(sql = false)]
 fn after_drop(relations: Option<Vec<pg_sys::Oid>>, triggers: Option<Vec<Option<String>>>) {
-    let relations = relations.unwrap_or_default();
-    let triggers: Vec<String> = triggers.unwrap_or_default().into_iter().flatten().collect();
-    security::with_safe_path(|| after(&relations, &triggers)).or_raise();
+    whole(|| {
+        let relations = relations.unwrap_or_default();
+        let triggers: Vec<String> = triggers.unwrap_or_default().into_iter().flatten().collect();
+        security::with_safe_path(|| after(&relations, &triggers)).or_raise();
+    })
 }
 
 fn after(relations: &[pg_sys::Oid], triggers: &[String]) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use crate::error::{Failure, OrRaise};
 use crate::executor::first_value;
 use crate::ledger::registry::{self, Ledger, relation_name};
 use crate::security;
+use crate::whole_errors::whole;
 
 // pgrx reads the columns off the signature, so that no alias can stand for them.
 #[allow(clippy::type_complexity)]
@@ -26,29 +27,32 @@ fn ledger_status() -> TableIterator<
         name!(storage_bytes, Option<i64>),
     ),
 > {
-    let status = (|| {
-        let mut rows = Vec::new();
-        for oid in registry::all()? {
-            if super::guard::may_read(oid) {
-                let ledger = registry::get(oid)?;
-                let (pending_rows, oldest_pending, last_fold, storage_bytes) = figures(&ledger)?;
-                let mapping = serde_json::to_value(&ledger.mapping).unwrap_or_default();
-                rows.push((
-                    oid,
-                    ledger.state.name().to_owned(),
-                    ledger.schema,
-                    ledger.prefix,
-                    pgrx::JsonB(mapping),
-                    pending_rows,
-                    oldest_pending,
-                    last_fold,
-                    storage_bytes,
-                ));
+    whole(|| {
+        let status = (|| {
+            let mut rows = Vec::new();
+            for oid in registry::all()? {
+                if super::guard::may_read(oid) {
+                    let ledger = registry::get(oid)?;
+                    let (pending_rows, oldest_pending, last_fold, storage_bytes) =
+                        figures(&ledger)?;
+                    let mapping = serde_json::to_value(&ledger.mapping).unwrap_or_default();
+                    rows.push((
+                        oid,
+                        ledger.state.name().to_owned(),
+                        ledger.schema,
+                        ledger.prefix,
+                        pgrx::JsonB(mapping),
+                        pending_rows,
+                        oldest_pending,
+                        last_fold,
+                        storage_bytes,
+                    ));
+                }
             }
-        }
-        Ok::<_, Failure>(rows)
-    })();
-    TableIterator::new(status.or_raise())
+            Ok::<_, Failure>(rows)
+        })();
+        TableIterator::new(status.or_raise())
+    })
 }
 
 type Figures = (

@@ -8,20 +8,23 @@ use super::{altered, table, triggers};
 use crate::error::{Failure, OrRaise};
 use crate::ledger::registry::relation_name;
 use crate::security;
+use crate::whole_errors::whole;
 
 /// Called by the event trigger before commands that may give a table a part, or take one.
 #[pg_extern(sql = false)]
 fn note_parts() {
-    if IS_SYNCING.get() {
-        return;
-    }
-    let statement = statement();
-    // A command inside another one leaves what was noted before both.
-    if BEFORE.with_borrow(|before| before.as_ref().is_some_and(|(at, _)| *at == statement)) {
-        return;
-    }
-    let trees = security::with_safe_path(trees).or_raise();
-    BEFORE.set(Some((statement, trees)));
+    whole(|| {
+        if IS_SYNCING.get() {
+            return;
+        }
+        let statement = statement();
+        // A command inside another one leaves what was noted before both.
+        if BEFORE.with_borrow(|before| before.as_ref().is_some_and(|(at, _)| *at == statement)) {
+            return;
+        }
+        let trees = security::with_safe_path(trees).or_raise();
+        BEFORE.set(Some((statement, trees)));
+    })
 }
 
 /// Called by the event trigger after such commands, with the relations that were altered. Triggers
@@ -29,28 +32,30 @@ fn note_parts() {
 /// the parts are still to come.
 #[pg_extern(sql = false)]
 fn sync_invalidation(altered: Option<Vec<pg_sys::Oid>>) {
-    // The triggers that this creates are DDL as well, and end here again.
-    let Some(_syncing) = Syncing::begin() else {
-        return;
-    };
-    let before = BEFORE.take().filter(|(at, _)| *at == statement());
-    let altered = altered.unwrap_or_default();
-    security::with_safe_path(|| {
-        let now = trees()?;
-        let before = before.map(|(_, before)| before);
-        if before.as_ref() != Some(&now) {
-            sync()?;
-        }
-        // A table that gets or loses a part has other rows.
-        let before = before.unwrap_or_default();
-        let parents = before
-            .iter()
-            .filter(|edge| !now.contains(edge))
-            .chain(now.iter().filter(|edge| !before.contains(edge)))
-            .map(|(_, parent)| *parent);
-        altered::invalidate(altered.iter().copied().chain(parents))
+    whole(|| {
+        // The triggers that this creates are DDL as well, and end here again.
+        let Some(_syncing) = Syncing::begin() else {
+            return;
+        };
+        let before = BEFORE.take().filter(|(at, _)| *at == statement());
+        let altered = altered.unwrap_or_default();
+        security::with_safe_path(|| {
+            let now = trees()?;
+            let before = before.map(|(_, before)| before);
+            if before.as_ref() != Some(&now) {
+                sync()?;
+            }
+            // A table that gets or loses a part has other rows.
+            let before = before.unwrap_or_default();
+            let parents = before
+                .iter()
+                .filter(|edge| !now.contains(edge))
+                .chain(now.iter().filter(|edge| !before.contains(edge)))
+                .map(|(_, parent)| *parent);
+            altered::invalidate(altered.iter().copied().chain(parents))
+        })
+        .or_raise();
     })
-    .or_raise();
 }
 
 type Trees = Vec<(pg_sys::Oid, pg_sys::Oid)>;
