@@ -10,6 +10,7 @@ use pgrx::prelude::*;
 use std::ffi::CString;
 
 use crate::error::Failure;
+use crate::whole_errors::whole;
 
 /// A DestReceiver of PostgreSQL with the closure behind it.
 #[repr(C)]
@@ -58,7 +59,7 @@ unsafe extern "C-unwind" fn receive(
     receiver: *mut pg_sys::DestReceiver,
 ) -> bool {
     // SAFETY: `for_each_row` made this receiver, and waits for the query to end.
-    unsafe { ((*receiver.cast::<Receiver>()).each)(slot) };
+    whole(|| unsafe { ((*receiver.cast::<Receiver>()).each)(slot) });
     true
 }
 
@@ -160,7 +161,7 @@ macro_rules! raw_function {
             call: pgrx::pg_sys::FunctionCallInfo,
         ) -> pgrx::pg_sys::Datum {
             // SAFETY: as the caller promises.
-            unsafe { $body(call) }.or_raise();
+            $crate::whole_errors::whole(|| unsafe { $body(call) }.or_raise());
             pgrx::pg_sys::Datum::from(0)
         }
     };

@@ -17,6 +17,7 @@
 //! | [`invalidation`] | when what a backend remembers is out of date |
 //! | [`moved_rows`] | rows that MERGE moves between partitions |
 //! | [`trigger_call`], [`event_trigger_call`] | how trigger functions are called |
+//! | [`whole_errors`] | errors that pass through arrive as they were raised |
 //! | [`versions`] | what differs between versions of PostgreSQL |
 //! | [`calendar`], [`decimal`], [`sum`], [`sql`], [`template`] | pure helpers |
 
@@ -48,6 +49,7 @@ mod transition_rows;
 mod trigger_call;
 mod unguarded;
 mod versions;
+mod whole_errors;
 mod worker;
 
 ::pgrx::pg_module_magic!(name, version);
@@ -97,6 +99,7 @@ extension_sql_file!(
 
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    whole_errors::register();
     settings::register();
     shared_memory::register();
     worker::register();

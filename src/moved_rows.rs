@@ -13,7 +13,8 @@ use crate::error::{Failure, OrRaise};
 use crate::executor::raw_function;
 use crate::ledger::registry::relation_name;
 use crate::trigger_call::{require_statement, trigger_data};
-use crate::versions;
+use crate::whole_errors::whole;
+use crate::{unguarded, versions};
 
 /// The trigger functions that have to see every row.
 const FUNCTIONS: [&CStr; 2] = [c"capture_moves", c"invalidate_cache"];
@@ -60,16 +61,24 @@ pub fn register() {
 }
 
 /// The rows are written by now, and the AFTER triggers are about to be fired.
-#[pg_guard]
+///
+/// Without a guard: errors of every statement pass through, and a guard would spoil them.
 unsafe extern "C-unwind" fn on_finish(query: *mut pg_sys::QueryDesc) {
-    // SAFETY: the query that PostgreSQL is about to finish; errors pass through.
+    // SAFETY: the query that PostgreSQL is about to finish. Its errors jump over this frame, which
+    // has nothing to drop.
     unsafe {
-        fire_in(&*query);
+        fire_left_out(query);
         match PREVIOUS.get() {
-            Some(previous) => pg_sys::ffi::pg_guard_ffi_boundary(|| previous(query)),
-            None => pg_sys::standard_ExecutorFinish(query),
+            Some(previous) => previous(query),
+            None => unguarded::standard_ExecutorFinish(query),
         }
     }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn fire_left_out(query: *mut pg_sys::QueryDesc) {
+    // SAFETY: the query of the hook.
+    whole(|| unsafe { fire_in(&*query) });
 }
 
 unsafe fn fire_in(query: &pg_sys::QueryDesc) {

@@ -137,11 +137,20 @@ pub fn run_as<R>(user: pg_sys::Oid, work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Runs `work` with the rights of `user`, where one is given, as a security-restricted operation, and
-/// with the caller's settings.
-pub fn with_rights_of<R>(user: Option<pg_sys::Oid>, work: impl FnOnce() -> R) -> R {
-    let _restore = user.map(|user| enter(Some(user), &[]));
+/// Runs `work`, which parses, plans or evaluates what `user` wrote or ran, with the rights of `user`,
+/// as a security-restricted operation, and with the caller's settings. `None`: the caller wrote it.
+///
+/// Parsing calls input functions of types, planning calls IMMUTABLE functions and operators with
+/// values out of statistics; so nothing of a statement is looked at without this.
+pub fn on_behalf_of<R>(user: Option<pg_sys::Oid>, work: impl FnOnce() -> R) -> R {
+    let _restore = enter(Some(user.unwrap_or_else(current_user)), &[]);
     work()
+}
+
+/// Who looks at what is stored with a table, an index's expressions and the like: its owner, as when
+/// PostgreSQL builds or maintains them; where the caller has not the owner's rights, the caller.
+pub fn keeper_of(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    owner_of(relation).filter(|owner| acts_for(*owner))
 }
 
 pub fn current_user() -> pg_sys::Oid {

@@ -19,6 +19,17 @@ pub unsafe fn under_one_guard<R: Copy, F: FnOnce() -> R>(work: F) -> R {
 
 // As pgrx declares them, but without its guard.
 unsafe extern "C-unwind" {
+    pub fn standard_ExecutorFinish(query: *mut pg_sys::QueryDesc);
+    pub fn standard_ProcessUtility(
+        statement: *mut pg_sys::PlannedStmt,
+        query: *const std::ffi::c_char,
+        is_read_only_tree: bool,
+        context: pg_sys::ProcessUtilityContext::Type,
+        parameters: pg_sys::ParamListInfo,
+        environment: *mut pg_sys::QueryEnvironment,
+        receiver: *mut pg_sys::DestReceiver,
+        completion: *mut pg_sys::QueryCompletion,
+    );
     pub fn table_open(relation: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> pg_sys::Relation;
     pub fn table_close(relation: pg_sys::Relation, lock: pg_sys::LOCKMODE);
     pub fn RelationGetIndexList(relation: pg_sys::Relation) -> *mut pg_sys::List;

@@ -10,7 +10,7 @@ WITH RECURSIVE changed (relation) AS (
     WHERE k.contype = 'f' AND k.confdeltype = 'c' AND $2::text[] IS NULL AND $3::boolean
 )
 SELECT pg_catalog.format('SELECT 1 FROM %s%I.%I x WHERE %s FOR KEY SHARE OF x',
-                         CASE t.relkind WHEN 'r' THEN 'ONLY ' END, n.nspname, t.relname, k.conditions)
+                         CASE t.relkind WHEN 'r' THEN 'ONLY ' END, n.nspname, t.relname, k.conditions), c.conrelid
 FROM changed d
 JOIN pg_catalog.pg_constraint c ON c.confrelid = d.relation
 JOIN pg_catalog.pg_class t ON t.oid = c.conrelid AND t.relkind IN ('r', 'p')

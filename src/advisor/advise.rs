@@ -21,6 +21,7 @@ use super::whatif::HypoPg;
 use super::workload::{self, Workload};
 use super::world::World;
 use crate::error::{Failure, OrRaise, required};
+use crate::whole_errors::whole;
 
 type Search<'a> = Evaluator<World<'a, HypoPg>>;
 
@@ -61,27 +62,29 @@ fn advise_indexes(
         name!(queries, Option<JsonB>),
     ),
 > {
-    let rows = check(workload, storage_budget, relations, max_columns, time_limit)
-        .and_then(advise)
-        .or_raise();
-    TableIterator::new((1..).zip(rows).map(|(rank, row)| {
-        (
-            rank,
-            row.create_ddl,
-            row.rollback_ddl,
-            row.relation,
-            row.access_method,
-            row.size_bytes,
-            row.cost_before,
-            row.cost_after,
-            row.saving_percent,
-            row.write_cost,
-            row.validity,
-            row.costed,
-            row.reason,
-            row.queries,
-        )
-    }))
+    whole(|| {
+        let rows = check(workload, storage_budget, relations, max_columns, time_limit)
+            .and_then(advise)
+            .or_raise();
+        TableIterator::new((1..).zip(rows).map(|(rank, row)| {
+            (
+                rank,
+                row.create_ddl,
+                row.rollback_ddl,
+                row.relation,
+                row.access_method,
+                row.size_bytes,
+                row.cost_before,
+                row.cost_after,
+                row.saving_percent,
+                row.write_cost,
+                row.validity,
+                row.costed,
+                row.reason,
+                row.queries,
+            )
+        }))
+    })
 }
 
 fn invalid(message: String, hint: &str) -> Failure {
@@ -247,7 +250,8 @@ fn all_candidates(
             }
             if candidate.costable {
                 let reason = candidate.reason.text.clone();
-                if let Some(id) = world.consider(candidate.definition) {
+                let role = world.statements[statement].role;
+                if let Some(id) = world.consider(candidate.definition, role) {
                     if !all.costed.contains(&id) {
                         all.costed.push(id);
                     }

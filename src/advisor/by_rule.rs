@@ -54,7 +54,9 @@ pub fn choose<W: WhatIf>(
             }
         }
         // An index whose predicate the planner cannot judge has all rows.
-        let share = search.costs.share(definition).unwrap_or(1.0);
+        let role = search.costs.statements[wanted[0]].role;
+        let share = search.costs.share_for(definition, role);
+        let share = share.unwrap_or(1.0);
         let write_cost = search.costs.write_cost_of(definition, share);
         let bytes = sizing::estimate(definition, table, share, None).bytes();
         if statements.is_empty()

@@ -8,6 +8,7 @@ use super::analysis::nodes;
 use super::index::{IndexDefinition, IndexKey, KeyExpression, Method, Relation};
 use super::subtransaction::rolled_back;
 use crate::error::Failure;
+use crate::security;
 use crate::sql::quote_identifier;
 use crate::versions;
 
@@ -79,8 +80,9 @@ unsafe fn read(text: &CString) -> Result<(IndexDefinition, Option<String>), Fail
             )
             .hint("Pass indexes of tables, partitioned tables or materialized views."));
         }
-        let statement =
-            pg_sys::ffi::pg_guard_ffi_boundary(|| transformIndexStmt(oid, raw, text.as_ptr()));
+        let statement = security::on_behalf_of(security::keeper_of(oid), || {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| transformIndexStmt(oid, raw, text.as_ptr()))
+        });
         let method = nodes::string((*statement).accessMethod).unwrap_or_default();
         let method = Method::from_name(&method)
             .filter(|method| matches!(method, Method::Btree | Method::Hash | Method::Brin))

@@ -15,6 +15,7 @@ use super::workload;
 use super::world;
 use crate::error::{Failure, OrRaise, required};
 use crate::security;
+use crate::whole_errors::whole;
 
 struct Row {
     statement: i32,
@@ -46,21 +47,23 @@ fn evaluate_indexes(
         name!(existing_indexes, Vec<String>),
     ),
 > {
-    let rows = required(ddl, "ddl")
-        .and_then(|ddl| HypoPg::with(|whatif| evaluate(whatif, &ddl, workload))?)
-        .or_raise();
-    TableIterator::new(rows.into_iter().map(|row| {
-        (
-            row.statement,
-            row.query,
-            row.weight,
-            row.cost_before,
-            row.cost_after,
-            row.saving_percent,
-            row.new_indexes,
-            row.existing_indexes,
-        )
-    }))
+    whole(|| {
+        let rows = required(ddl, "ddl")
+            .and_then(|ddl| HypoPg::with(|whatif| evaluate(whatif, &ddl, workload))?)
+            .or_raise();
+        TableIterator::new(rows.into_iter().map(|row| {
+            (
+                row.statement,
+                row.query,
+                row.weight,
+                row.cost_before,
+                row.cost_after,
+                row.saving_percent,
+                row.new_indexes,
+                row.existing_indexes,
+            )
+        }))
+    })
 }
 
 fn evaluate(
@@ -145,11 +148,15 @@ fn create(
     samples: &mut Samples,
 ) -> Result<Hypothetical, Failure> {
     let table = security::with_safe_path(|| facts::load(definition.relation.oid, scope))?;
-    let planned = world::share(whatif, definition)?;
-    let seen = samples.seen(definition, &table);
-    let share = sizing::share(planned, seen.as_ref());
-    let size = sizing::estimate(definition, &table, share, seen.as_ref());
-    Ok(whatif.create(definition, size)?)
+    // As whoever would build it.
+    let keeper = security::keeper_of(definition.relation.oid.into());
+    security::on_behalf_of(keeper, || {
+        let planned = world::share(whatif, definition)?;
+        let seen = samples.seen(definition, &table);
+        let share = sizing::share(planned, seen.as_ref());
+        let size = sizing::estimate(definition, &table, share, seen.as_ref());
+        Ok(whatif.create(definition, size)?)
+    })
 }
 
 fn relation_name(oid: u32) -> String {

@@ -157,8 +157,8 @@ struct Gathering {
     source: Source,
     total: f64,
     observed: Observed,
-    /// Where the outcome of a text is: the same statement is analysed once.
-    seen: HashMap<String, Result<usize, String>>,
+    /// Where the outcome of a text is, and for whom: the same statement is analysed once.
+    seen: HashMap<String, (Option<pg_sys::Oid>, Result<usize, String>)>,
     workload: Workload,
 }
 
@@ -194,7 +194,7 @@ impl Gathering {
             }
         }
         match self.seen.get(text) {
-            Some(Ok(place)) => {
+            Some((_, Ok(place))) => {
                 let statement = &mut self.workload.statements[*place];
                 statement.calls += given.calls;
                 statement.weight += share;
@@ -204,18 +204,20 @@ impl Gathering {
                 }
                 return Ok(Ok(()));
             }
-            Some(Err(reason)) => return Ok(Err(reason.clone())),
-            None => {}
+            Some((role, Err(reason))) if *role == given.role => return Ok(Err(reason.clone())),
+            _ => {}
         }
         let role = match given.role {
             Some(role) if !security::role_exists(role) => {
                 return Ok(Err("run by a role that is gone".to_owned()));
             }
-            // Code that others wrote into a statement runs with their rights, as far as planning
-            // runs it; and row security adds what it adds for them.
-            role => {
-                role.filter(|role| *role != security::current_user() && security::acts_for(*role))
+            // With nobody else's rights may code of theirs run, as far as planning runs it.
+            Some(role) if !security::acts_for(role) => {
+                return Ok(Err(
+                    "run by a role whose rights the caller has not".to_owned()
+                ));
             }
+            role => role,
         };
         let outcome = match self.analyse(text, None, role) {
             Ok(analysed) => {
@@ -230,19 +232,21 @@ impl Gathering {
             }
             Err(reason) => Err(reason),
         };
-        self.seen.insert(text.clone(), outcome.clone());
+        self.seen.insert(text.clone(), (role, outcome.clone()));
         Ok(outcome.map(|_| ()))
     }
 
     /// What the statement makes PostgreSQL run for each of its rows.
     fn add_check(
         &mut self,
-        check: &str,
+        (relation, check): &(pg_sys::Oid, String),
         number: usize,
         given: &Given,
         share: f64,
     ) -> Result<(), Failure> {
-        let Ok(analysed) = self.analyse(check, None, None) else {
+        // PostgreSQL runs it as the owner of the table that it reads.
+        let role = security::keeper_of(*relation);
+        let Ok(analysed) = self.analyse(check, None, role) else {
             return Ok(());
         };
         let rows = given.rows_per_call.unwrap_or(1.0).max(1.0);
@@ -250,7 +254,7 @@ impl Gathering {
             calls: given.calls * rows,
             ..Given::default()
         };
-        let mut statement = self.statement(number, &given, share, None, analysed)?;
+        let mut statement = self.statement(number, &given, share, role, analysed)?;
         statement.source = Source::ForeignKey;
         self.workload.statements.push(statement);
         Ok(())
@@ -267,7 +271,7 @@ impl Gathering {
                     .workload
                     .statements
                     .iter()
-                    .filter(|s| s.source == Source::ForeignKey && s.text == check)
+                    .filter(|s| s.source == Source::ForeignKey && s.text == check.1)
                     .map(|s| s.calls)
                     .sum();
                 let given = Given {
@@ -340,7 +344,7 @@ impl Gathering {
         values: Option<analysis::Values>,
         role: Option<pg_sys::Oid>,
     ) -> Result<Analysed, String> {
-        security::with_rights_of(role, || analysis::analyse(text, values, &self.scope))
+        security::on_behalf_of(role, || analysis::analyse(text, values, &self.scope))
     }
 
     fn know(&mut self, relation: u32) -> Result<(), Failure> {

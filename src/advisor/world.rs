@@ -1,11 +1,12 @@
 //! The workload and the indexes that are considered for it, as the search sees them.
 
+use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::analysis::shape::{Command, Condition, Key, TableUse, Test};
 use super::facts::TableFacts;
-use super::index::{IndexDefinition, IndexKey, Method};
+use super::index::{IndexDefinition, IndexKey, KeyExpression, Method};
 use super::progress::Progress;
 use super::relevance::concerns;
 use super::sample::Samples;
@@ -16,6 +17,7 @@ use super::statement::Statement;
 use super::subtransaction::Refusal;
 use super::whatif::{Hypothetical, PlanCost, Scenario, WhatIf};
 use super::writes::{self, TableWrites, Update, Written};
+use crate::security;
 
 /// Indexes considered at most.
 const CONSIDERED: usize = 2_000;
@@ -38,13 +40,18 @@ pub struct World<'a, W> {
     /// Columns that are only read may widen an index, too.
     pub covering_keys: bool,
     entries: Vec<Entry>,
-    known: HashMap<IndexDefinition, Option<Id>>,
+    /// With the role that asked for it, as another may be refused less.
+    known: HashMap<IndexDefinition, (Role, Option<Id>)>,
     shares: HashMap<(u32, String), f64>,
     samples: Samples,
     progress: Progress,
 }
 
+/// Who ran a statement, and with whose rights what stems from it is looked at.
+pub type Role = Option<u32>;
+
 struct Entry {
+    role: Role,
     definition: IndexDefinition,
     hypothetical: Hypothetical,
     written: Written,
@@ -146,21 +153,45 @@ impl<'a, W: WhatIf> World<'a, W> {
         self.writes = writes;
     }
 
-    /// Considers an index. `None` if there is one like it, or it cannot be.
-    pub fn consider(&mut self, definition: IndexDefinition) -> Option<Id> {
+    /// Considers an index for a statement that `role` ran. `None` if there is one like it, or it
+    /// cannot be.
+    ///
+    /// The planner is asked about it with the rights of `role`, as its expressions and predicate are
+    /// that role's code. In plans of others it is only compared with what these ask for themselves.
+    pub fn consider(&mut self, definition: IndexDefinition, role: Role) -> Option<Id> {
         let definition = definition.normalised();
-        if let Some(known) = self.known.get(&definition) {
+        if let Some((asked, known)) = self.known.get(&definition)
+            && (known.is_some() || *asked == role)
+        {
             return *known;
         }
-        let id = self.entry(&definition).map(|entry| {
+        let oid = role.map(pg_sys::Oid::from);
+        let entry = security::on_behalf_of(oid, || self.entry(&definition, role));
+        let id = entry.map(|entry| {
             self.entries.push(entry);
             self.entries.len() - 1
         });
-        self.known.insert(definition, id);
+        self.known.insert(definition, (role, id));
         id
     }
 
-    fn entry(&mut self, definition: &IndexDefinition) -> Option<Entry> {
+    /// Considers an index made of another one and something that `role` wants.
+    fn consider_with(&mut self, definition: IndexDefinition, from: Id, role: Role) -> Option<Id> {
+        let source = &self.entries[from];
+        if source.role == role || !has_code(&definition) {
+            self.consider(definition, role)
+        } else if !has_code(&source.definition) {
+            // The code is the other's, and columns can be anybody's.
+            self.consider(definition, role)
+        } else if code_of(&source.definition) == code_of(&definition) {
+            let role = source.role;
+            self.consider(definition, role)
+        } else {
+            None
+        }
+    }
+
+    fn entry(&mut self, definition: &IndexDefinition, role: Role) -> Option<Entry> {
         let relation = definition.relation.oid;
         let table = self.tables.get(&relation)?;
         let allowed = self
@@ -194,6 +225,7 @@ impl<'a, W: WhatIf> World<'a, W> {
             })
             .collect();
         Some(Entry {
+            role,
             definition: definition.clone(),
             hypothetical,
             written,
@@ -202,7 +234,7 @@ impl<'a, W: WhatIf> World<'a, W> {
     }
 
     /// Share of the table's rows that are in the index, as the planner estimates it.
-    pub fn share(&mut self, definition: &IndexDefinition) -> Result<f64, Refusal> {
+    fn share(&mut self, definition: &IndexDefinition) -> Result<f64, Refusal> {
         let Some(predicate) = &definition.predicate else {
             return Ok(1.0);
         };
@@ -213,6 +245,11 @@ impl<'a, W: WhatIf> World<'a, W> {
         let share = share(self.whatif, definition)?;
         self.shares.insert(key, share);
         Ok(share)
+    }
+
+    /// [`Self::share`], of an index for a statement that `role` ran.
+    pub fn share_for(&mut self, definition: &IndexDefinition, role: Role) -> Result<f64, Refusal> {
+        security::on_behalf_of(role.map(pg_sys::Oid::from), || self.share(definition))
     }
 
     /// Whether the keys of one index could be all that is read.
@@ -314,6 +351,22 @@ fn weights(statements: &[Statement], today: &[PlanCost]) -> Vec<f64> {
             statement.calls * correction
         })
         .collect()
+}
+
+/// Expressions and a predicate, which may call functions of whoever wrote them.
+fn code_of(definition: &IndexDefinition) -> BTreeSet<&str> {
+    let keys = definition
+        .keys
+        .iter()
+        .filter_map(|key| match &key.expression {
+            KeyExpression::Column(_) => None,
+            KeyExpression::Expression(sql) => Some(sql.as_str()),
+        });
+    keys.chain(definition.predicate.as_deref()).collect()
+}
+
+fn has_code(definition: &IndexDefinition) -> bool {
+    !code_of(definition).is_empty()
 }
 
 fn names_of(table: &TableFacts) -> impl Iterator<Item = String> {
@@ -430,34 +483,39 @@ impl<W: WhatIf> Costs for World<'_, W> {
         if definition.method != Method::Btree || definition.keys.len() >= self.max_columns {
             return Vec::new();
         }
-        let mut keys: BTreeSet<IndexKey> = BTreeSet::new();
+        let mut keys: BTreeSet<(IndexKey, Role)> = BTreeSet::new();
         for statement in &self.entries[index].concerned {
-            for table_use in &self.statements[*statement].shape.uses {
+            let Statement { role, shape, .. } = &self.statements[*statement];
+            for table_use in &shape.uses {
                 if table_use.relation == definition.relation.oid {
-                    keys.extend(keys_of(table_use));
+                    let mut found = keys_of(table_use);
                     if self.covering_keys && self.could_hold(table_use) {
-                        keys.extend(table_use.columns.iter().map(IndexKey::column));
+                        found.extend(table_use.columns.iter().map(IndexKey::column));
                     }
+                    keys.extend(found.into_iter().map(|key| (key, *role)));
                 }
             }
         }
         keys.into_iter()
-            .filter(|key| {
+            .filter(|(key, _)| {
                 definition
                     .keys
                     .iter()
                     .all(|there| there.expression != key.expression)
             })
-            .filter_map(|key| {
+            .filter_map(|(key, role)| {
                 let mut wider = definition.clone();
                 wider.keys.push(key);
-                self.consider(wider)
+                self.consider_with(wider, index, role)
             })
+            .collect::<BTreeSet<Id>>()
+            .into_iter()
             .collect()
     }
 
     fn reductions(&mut self, index: Id) -> Vec<Id> {
         let definition = self.definition(index).clone();
+        let role = self.entries[index].role;
         let mut narrower = Vec::new();
         if !definition.include.is_empty() {
             narrower.push(IndexDefinition {
@@ -472,7 +530,7 @@ impl<W: WhatIf> Costs for World<'_, W> {
         }
         narrower
             .into_iter()
-            .filter_map(|definition| self.consider(definition))
+            .filter_map(|definition| self.consider(definition, role))
             .collect()
     }
 
@@ -488,7 +546,7 @@ impl<W: WhatIf> Costs for World<'_, W> {
         }
         both.keys.extend(other.keys);
         both.include.extend(other.include);
-        self.consider(both)
+        self.consider_with(both, left, self.entries[right].role)
     }
 
     fn reads_once(&self, statement: usize) -> bool {

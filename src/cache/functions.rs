@@ -12,6 +12,7 @@ use super::invalidate::RESERVED_PREFIX;
 use super::kv;
 use super::text;
 use crate::error::{Failure, OrRaise, required};
+use crate::whole_errors::whole;
 
 /// Bytes of a key or tag.
 const LONGEST_NAME: usize = 512;
@@ -22,37 +23,43 @@ const LONGEST_TTL: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 #[pg_extern(sql = false)]
 fn cache_get(key: Option<AnyElement>) -> Option<AnyElement> {
-    let get = || {
-        let found = kv::get(&[checked_key(text_argument(key, "key")?, "key")?])?;
-        found.into_iter().next().flatten().map(jsonb).transpose()
-    };
-    get().or_raise()
+    whole(|| {
+        let get = || {
+            let found = kv::get(&[checked_key(text_argument(key, "key")?, "key")?])?;
+            found.into_iter().next().flatten().map(jsonb).transpose()
+        };
+        get().or_raise()
+    })
 }
 
 #[pg_extern(sql = false)]
 fn cache_get_many(
     keys: Option<AnyElement>,
 ) -> TableIterator<'static, (name!(key, String), name!(value, Option<AnyElement>))> {
-    let get = || {
-        let keys = required(array_argument(keys, "keys")?, "keys")?;
-        check_count(keys.len(), MOST_KEYS, "keys")?;
-        let keys = keys
-            .into_iter()
-            .map(|key| checked_key(key, "keys"))
-            .collect::<Result<Vec<_>, _>>()?;
-        let values = kv::get(&keys)?;
-        keys.into_iter()
-            .zip(values)
-            .map(|(key, value)| Ok((key, value.map(jsonb).transpose()?)))
-            .collect::<Result<Vec<_>, Failure>>()
-    };
-    TableIterator::new(get().or_raise())
+    whole(|| {
+        let get = || {
+            let keys = required(array_argument(keys, "keys")?, "keys")?;
+            check_count(keys.len(), MOST_KEYS, "keys")?;
+            let keys = keys
+                .into_iter()
+                .map(|key| checked_key(key, "keys"))
+                .collect::<Result<Vec<_>, _>>()?;
+            let values = kv::get(&keys)?;
+            keys.into_iter()
+                .zip(values)
+                .map(|(key, value)| Ok((key, value.map(jsonb).transpose()?)))
+                .collect::<Result<Vec<_>, Failure>>()
+        };
+        TableIterator::new(get().or_raise())
+    })
 }
 
 #[pg_extern(sql = false)]
 fn cache_exists(key: Option<AnyElement>) -> bool {
-    let exists = || kv::exists(checked_key(text_argument(key, "key")?, "key")?);
-    exists().or_raise()
+    whole(|| {
+        let exists = || kv::exists(checked_key(text_argument(key, "key")?, "key")?);
+        exists().or_raise()
+    })
 }
 
 #[pg_extern(sql = false)]
@@ -62,19 +69,21 @@ fn cache_set(
     ttl: Option<Interval>,
     tags: Option<AnyElement>,
 ) -> bool {
-    let set = || {
-        let key = checked_key(text_argument(key, "key")?, "key")?;
-        let value = required(value, "value").map_err(|failure| {
-            failure.hint("JSON's null is 'null'::jsonb; cache_delete() deletes a key.")
-        })?;
-        let stored = kv::set(
-            &[(key, json_argument(value, "value")?)],
-            checked_ttl(ttl)?,
-            &checked_tags(array_argument(tags, "tags")?)?,
-        )?;
-        Ok::<_, Failure>(stored == 1)
-    };
-    set().or_raise()
+    whole(|| {
+        let set = || {
+            let key = checked_key(text_argument(key, "key")?, "key")?;
+            let value = required(value, "value").map_err(|failure| {
+                failure.hint("JSON's null is 'null'::jsonb; cache_delete() deletes a key.")
+            })?;
+            let stored = kv::set(
+                &[(key, json_argument(value, "value")?)],
+                checked_ttl(ttl)?,
+                &checked_tags(array_argument(tags, "tags")?)?,
+            )?;
+            Ok::<_, Failure>(stored == 1)
+        };
+        set().or_raise()
+    })
 }
 
 #[pg_extern(sql = false)]
@@ -83,26 +92,28 @@ fn cache_set_many(
     ttl: Option<Interval>,
     tags: Option<AnyElement>,
 ) -> i64 {
-    let set = || {
-        let text = json_argument(required(entries, "entries")?, "entries")?;
-        let values = json::members(&text)
-            .ok_or_else(|| {
-                invalid("argument \"entries\" is not a JSON object").hint(
-                    "Pass an object of keys and values, such as jsonb_build_object('key', 1).",
-                )
-            })?
-            .into_iter()
-            .map(|(key, value)| Ok((checked_key(Some(key), "entries")?, value.to_owned())))
-            .collect::<Result<Vec<_>, Failure>>()?;
-        check_count(values.len(), MOST_KEYS, "entries")?;
-        let stored = kv::set(
-            &values,
-            checked_ttl(ttl)?,
-            &checked_tags(array_argument(tags, "tags")?)?,
-        )?;
-        Ok::<_, Failure>(stored as i64)
-    };
-    set().or_raise()
+    whole(|| {
+        let set = || {
+            let text = json_argument(required(entries, "entries")?, "entries")?;
+            let values = json::members(&text)
+                .ok_or_else(|| {
+                    invalid("argument \"entries\" is not a JSON object").hint(
+                        "Pass an object of keys and values, such as jsonb_build_object('key', 1).",
+                    )
+                })?
+                .into_iter()
+                .map(|(key, value)| Ok((checked_key(Some(key), "entries")?, value.to_owned())))
+                .collect::<Result<Vec<_>, Failure>>()?;
+            check_count(values.len(), MOST_KEYS, "entries")?;
+            let stored = kv::set(
+                &values,
+                checked_ttl(ttl)?,
+                &checked_tags(array_argument(tags, "tags")?)?,
+            )?;
+            Ok::<_, Failure>(stored as i64)
+        };
+        set().or_raise()
+    })
 }
 
 fn invalid(message: impl Into<String>) -> Failure {

@@ -10,20 +10,25 @@ use super::text_array::TextArray;
 use crate::error::{Failure, OrRaise, required};
 use crate::ledger::registry::require_writable;
 use crate::settings;
+use crate::whole_errors::whole;
 
 /// What begins like this is the extension's own.
 pub const RESERVED_PREFIX: &str = "inventory_perf:";
 
 #[pg_extern(sql = false)]
 fn invalidate_keys(keys: Option<AnyElement>) -> i64 {
-    require_writable(c"invalidate_keys()");
-    keys_by_name(keys).or_raise()
+    whole(|| {
+        require_writable(c"invalidate_keys()");
+        keys_by_name(keys).or_raise()
+    })
 }
 
 #[pg_extern(sql = false)]
 fn cache_delete(keys: Option<AnyElement>) -> i64 {
-    require_writable(c"cache_delete()");
-    keys_by_name(keys).or_raise()
+    whole(|| {
+        require_writable(c"cache_delete()");
+        keys_by_name(keys).or_raise()
+    })
 }
 
 fn keys_by_name(keys: Option<AnyElement>) -> Result<i64, Failure> {
@@ -46,40 +51,46 @@ fn keys_by_name(keys: Option<AnyElement>) -> Result<i64, Failure> {
 
 #[pg_extern(sql = false)]
 fn invalidate_tags(tags: Option<AnyElement>) -> i64 {
-    require_writable(c"invalidate_tags()");
-    let append = || {
-        append_in_parts(&names(tags, "tags")?, |tags| Invalidation {
-            tags,
-            ..Invalidation::default()
-        })
-    };
-    append().or_raise()
+    whole(|| {
+        require_writable(c"invalidate_tags()");
+        let append = || {
+            append_in_parts(&names(tags, "tags")?, |tags| Invalidation {
+                tags,
+                ..Invalidation::default()
+            })
+        };
+        append().or_raise()
+    })
 }
 
 #[pg_extern(sql = false)]
 fn invalidate_pattern(pattern: Option<AnyElement>) {
-    require_writable(c"invalidate_pattern()");
-    let append = || {
-        let pattern = required(pattern, "pattern")?;
-        // SAFETY: the function is declared with a text.
-        let pattern = unsafe { text::argument(pattern.datum(), "pattern")? };
-        require_room(pattern.len(), "pattern")?;
-        outbox::append(&Invalidation {
-            patterns: [pattern].into_iter().collect(),
-            ..Invalidation::default()
-        })
-    };
-    append().or_raise();
+    whole(|| {
+        require_writable(c"invalidate_pattern()");
+        let append = || {
+            let pattern = required(pattern, "pattern")?;
+            // SAFETY: the function is declared with a text.
+            let pattern = unsafe { text::argument(pattern.datum(), "pattern")? };
+            require_room(pattern.len(), "pattern")?;
+            outbox::append(&Invalidation {
+                patterns: [pattern].into_iter().collect(),
+                ..Invalidation::default()
+            })
+        };
+        append().or_raise();
+    })
 }
 
 #[pg_extern(sql = false)]
 fn cache_flush() {
-    require_writable(c"cache_flush()");
-    outbox::append(&Invalidation {
-        flush: true,
-        ..Invalidation::default()
+    whole(|| {
+        require_writable(c"cache_flush()");
+        outbox::append(&Invalidation {
+            flush: true,
+            ..Invalidation::default()
+        })
+        .or_raise();
     })
-    .or_raise();
 }
 
 fn names(list: Option<AnyElement>, argument: &str) -> Result<Vec<String>, Failure> {

@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::text;
 use crate::error::{Failure, OrRaise, required};
-use crate::ledger::mapping::Key;
 use crate::ledger::registry::{self, Ledger};
 use crate::security;
 use crate::snapshots::untyped;
 use crate::sql::quote_literal;
+use crate::whole_errors::whole;
 
 #[pg_extern(sql = false)]
 fn alert_low_stock(
@@ -23,18 +23,20 @@ fn alert_low_stock(
     threshold: Option<AnyNumeric>,
     key: Option<AnyElement>,
 ) {
-    registry::require_writable(c"alert_low_stock()");
-    let alert = || {
-        let ledger = registry::get_owned(required(ledger, "ledger")?)?;
-        // SAFETY: the function is declared with a jsonb there.
-        let key = unsafe { text::json(required(key, "key")?.datum(), "key") }?;
-        set_threshold(&ledger, threshold, &key)
-    };
-    security::with_safe_path(alert).or_raise();
+    whole(|| {
+        registry::require_writable(c"alert_low_stock()");
+        let alert = || {
+            let ledger = registry::get_owned(required(ledger, "ledger")?)?;
+            // SAFETY: the function is declared with a jsonb there.
+            let key = unsafe { text::json(required(key, "key")?.datum(), "key") }?;
+            set_threshold(&ledger, threshold, &key)
+        };
+        security::with_safe_path(alert).or_raise();
+    })
 }
 
 fn set_threshold(ledger: &Ledger, threshold: Option<AnyNumeric>, key: &str) -> Result<(), Failure> {
-    let key = canonical(&ledger.mapping.keys, key)?;
+    let key = canonical(ledger, key)?;
     match threshold {
         Some(threshold) if threshold.is_nan() => {
             return Err(Failure::new(
@@ -65,9 +67,10 @@ fn set_threshold(ledger: &Ledger, threshold: Option<AnyNumeric>, key: &str) -> R
     )
 }
 
-/// The key with each value as its type writes it, which is how events name it.
-fn canonical(keys: &[Key], key: &str) -> Result<pgrx::JsonB, Failure> {
-    let members: Vec<String> = untyped::members(keys, key)?
+/// The key with each value as its type writes it, which is how events name it. Types of the ledger may
+/// have code in them, a check or a cast, which runs as the ledger's owner.
+fn canonical(ledger: &Ledger, key: &str) -> Result<pgrx::JsonB, Failure> {
+    let members: Vec<String> = untyped::members(&ledger.mapping.keys, key)?
         .into_iter()
         .map(|(column, text)| {
             format!(
@@ -82,12 +85,14 @@ fn canonical(keys: &[Key], key: &str) -> Result<pgrx::JsonB, Failure> {
         "SELECT pg_catalog.jsonb_build_object({})",
         members.join(", ")
     );
-    let key = security::with_plain_text(|| {
-        Spi::connect(|client| {
-            client
-                .select(&query, Some(1), &[])?
-                .first()
-                .get_one::<pgrx::JsonB>()
+    let key = security::run_as(ledger.owner, || {
+        security::with_plain_text(|| {
+            Spi::connect(|client| {
+                client
+                    .select(&query, Some(1), &[])?
+                    .first()
+                    .get_one::<pgrx::JsonB>()
+            })
         })
     })?;
     required(key, "key")

@@ -20,6 +20,7 @@ use crate::error::{Failure, OrRaise, required};
 use crate::ledger::registry::{relation_name, require_writable};
 use crate::security;
 use crate::sql::quote_literal;
+use crate::whole_errors::whole;
 use triggers::Arguments;
 
 type Texts = Option<Vec<Option<String>>>;
@@ -32,26 +33,28 @@ fn invalidate_on_change(
     channels: Texts,
     when_changed: Texts,
 ) {
-    let created = (|| {
-        let relation = required(relation, "relation")?;
-        let mut templates = Vec::new();
-        for (target, list, argument) in [
-            (Target::Key, keys, "keys"),
-            (Target::Tag, tags, "tags"),
-            (Target::Channel, channels, "channels"),
-        ] {
-            for text in required(list, argument)? {
-                templates.push((target, required(text, argument)?, argument));
+    whole(|| {
+        let created = (|| {
+            let relation = required(relation, "relation")?;
+            let mut templates = Vec::new();
+            for (target, list, argument) in [
+                (Target::Key, keys, "keys"),
+                (Target::Tag, tags, "tags"),
+                (Target::Channel, channels, "channels"),
+            ] {
+                for text in required(list, argument)? {
+                    templates.push((target, required(text, argument)?, argument));
+                }
             }
-        }
-        let when_changed = required(when_changed, "when_changed")?
-            .into_iter()
-            .map(|column| required(column, "when_changed"))
-            .collect::<Result<Vec<_>, _>>()?;
-        require_writable(c"invalidate_on_change()");
-        security::with_safe_path(|| create(relation, &templates, &when_changed))
-    })();
-    created.or_raise();
+            let when_changed = required(when_changed, "when_changed")?
+                .into_iter()
+                .map(|column| required(column, "when_changed"))
+                .collect::<Result<Vec<_>, _>>()?;
+            require_writable(c"invalidate_on_change()");
+            security::with_safe_path(|| create(relation, &templates, &when_changed))
+        })();
+        created.or_raise();
+    })
 }
 
 fn create(
@@ -147,12 +150,14 @@ fn parse(target: Target, template: &str, argument: &str) -> Result<Template, Fai
 
 #[pg_extern(sql = false)]
 fn stop_invalidating(relation: Option<pg_sys::Oid>) {
-    let stopped = (|| {
-        let relation = required(relation, "relation")?;
-        require_writable(c"stop_invalidating()");
-        security::with_safe_path(|| stop(relation))
-    })();
-    stopped.or_raise();
+    whole(|| {
+        let stopped = (|| {
+            let relation = required(relation, "relation")?;
+            require_writable(c"stop_invalidating()");
+            security::with_safe_path(|| stop(relation))
+        })();
+        stopped.or_raise();
+    })
 }
 
 fn stop(relation: pg_sys::Oid) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ use super::stats::{self, Counter, Miss};
 use super::store::{self, ServerStatus};
 use super::{breaker, table_store};
 use crate::error::{Failure, OrRaise};
+use crate::whole_errors::whole;
 use crate::{security, shared_memory};
 
 #[pg_extern(sql = false)]
@@ -29,52 +30,54 @@ fn cache_health() -> TableIterator<
         name!(last_error, Option<String>),
     ),
 > {
-    let row = || {
-        let recorded = Recorded::read()?;
-        let asked = if is_in_recovery() {
-            None
-        } else {
-            Some(store::call_always(|store| store.status()))
+    whole(|| {
+        let row = || {
+            let recorded = Recorded::read()?;
+            let asked = if is_in_recovery() {
+                None
+            } else {
+                Some(store::call_always(|store| store.status()))
+            };
+            let (status, error) = match asked {
+                Some(Ok(status)) => (Some(status), None),
+                Some(Err(error)) => (None, Some(error.to_string())),
+                None => (None, Some("the server is in recovery".to_owned())),
+            };
+            let is_confirmed = |status: &ServerStatus| {
+                recorded.epoch.is_some()
+                    && status.epoch == recorded.epoch
+                    && Some(&status.run_id) == recorded.run_id.as_ref()
+                    && status.batches.is_some_and(|batches| {
+                        batches >= store::confirmed_batches(recorded.batches)
+                    })
+            };
+            let mode = if store::is_redis() {
+                "redis"
+            } else {
+                table_store::RUN_ID
+            };
+            let last_error = error
+                .or_else(|| store::last_error().map(|error| error.to_string()))
+                .or_else(|| {
+                    let slot = shared_memory::this_slot()?;
+                    shared_memory::last_error(slot).map(|(_, text)| text)
+                });
+            Ok::<_, Failure>((
+                mode.to_owned(),
+                status.is_some(),
+                status.as_ref().and_then(|status| status.version.clone()),
+                status.as_ref().map(|status| status.run_id.clone()),
+                status.as_ref().map(|status| interval(status.latency)),
+                status.as_ref().is_some_and(is_confirmed),
+                status.as_ref().and_then(lease),
+                breaker::state().name().to_owned(),
+                recorded.outbox_rows,
+                recorded.outbox_age,
+                last_error,
+            ))
         };
-        let (status, error) = match asked {
-            Some(Ok(status)) => (Some(status), None),
-            Some(Err(error)) => (None, Some(error.to_string())),
-            None => (None, Some("the server is in recovery".to_owned())),
-        };
-        let is_confirmed = |status: &ServerStatus| {
-            recorded.epoch.is_some()
-                && status.epoch == recorded.epoch
-                && Some(&status.run_id) == recorded.run_id.as_ref()
-                && status
-                    .batches
-                    .is_some_and(|batches| batches >= store::confirmed_batches(recorded.batches))
-        };
-        let mode = if store::is_redis() {
-            "redis"
-        } else {
-            table_store::RUN_ID
-        };
-        let last_error = error
-            .or_else(|| store::last_error().map(|error| error.to_string()))
-            .or_else(|| {
-                let slot = shared_memory::this_slot()?;
-                shared_memory::last_error(slot).map(|(_, text)| text)
-            });
-        Ok::<_, Failure>((
-            mode.to_owned(),
-            status.is_some(),
-            status.as_ref().and_then(|status| status.version.clone()),
-            status.as_ref().map(|status| status.run_id.clone()),
-            status.as_ref().map(|status| interval(status.latency)),
-            status.as_ref().is_some_and(is_confirmed),
-            status.as_ref().and_then(lease),
-            breaker::state().name().to_owned(),
-            recorded.outbox_rows,
-            recorded.outbox_age,
-            last_error,
-        ))
-    };
-    TableIterator::once(row().or_raise())
+        TableIterator::once(row().or_raise())
+    })
 }
 
 #[pg_extern(sql = false)]
@@ -102,56 +105,58 @@ fn cache_stats_row() -> TableIterator<
         name!(lease_left, Option<Interval>),
     ),
 > {
-    let row = || {
-        let recorded = Recorded::read()?;
-        let count = |counter| stats::get(counter) as i64;
-        let misses: i64 = Miss::ALL
-            .iter()
-            .map(|miss| count(Counter::Missed(*miss)))
-            .sum();
-        let reasons: serde_json::Map<String, serde_json::Value> = Miss::ALL
-            .iter()
-            .map(|miss| {
-                let times = count(Counter::Missed(*miss));
-                (miss.name().to_owned(), times.into())
-            })
-            .collect();
-        let calls = stats::get(Counter::Calls);
-        let of_calls = |microseconds: Option<u64>| {
-            microseconds
-                .filter(|_| calls > 0)
-                .map(|microseconds| interval(Duration::from_micros(microseconds)))
+    whole(|| {
+        let row = || {
+            let recorded = Recorded::read()?;
+            let count = |counter| stats::get(counter) as i64;
+            let misses: i64 = Miss::ALL
+                .iter()
+                .map(|miss| count(Counter::Missed(*miss)))
+                .sum();
+            let reasons: serde_json::Map<String, serde_json::Value> = Miss::ALL
+                .iter()
+                .map(|miss| {
+                    let times = count(Counter::Missed(*miss));
+                    (miss.name().to_owned(), times.into())
+                })
+                .collect();
+            let calls = stats::get(Counter::Calls);
+            let of_calls = |microseconds: Option<u64>| {
+                microseconds
+                    .filter(|_| calls > 0)
+                    .map(|microseconds| interval(Duration::from_micros(microseconds)))
+            };
+            let lease_left = if store::is_redis() && !is_in_recovery() {
+                store::call(|store| store.status())
+                    .ok()
+                    .as_ref()
+                    .and_then(lease)
+            } else {
+                None
+            };
+            Ok::<_, Failure>((
+                stats::scope().to_owned(),
+                count(Counter::Hits),
+                misses,
+                pgrx::JsonB(reasons.into()),
+                count(Counter::Fills),
+                count(Counter::FillsRefused),
+                count(Counter::FillsTooLarge),
+                count(Counter::BytesRead),
+                count(Counter::BytesWritten),
+                calls as i64,
+                of_calls(stats::get(Counter::CallMicroseconds).checked_div(calls)),
+                of_calls(stats::quantile(0.5)),
+                of_calls(stats::quantile(0.99)),
+                of_calls(Some(stats::get(Counter::SlowestCall))),
+                breaker::state().name().to_owned(),
+                recorded.outbox_rows,
+                recorded.outbox_age,
+                lease_left,
+            ))
         };
-        let lease_left = if store::is_redis() && !is_in_recovery() {
-            store::call(|store| store.status())
-                .ok()
-                .as_ref()
-                .and_then(lease)
-        } else {
-            None
-        };
-        Ok::<_, Failure>((
-            stats::scope().to_owned(),
-            count(Counter::Hits),
-            misses,
-            pgrx::JsonB(reasons.into()),
-            count(Counter::Fills),
-            count(Counter::FillsRefused),
-            count(Counter::FillsTooLarge),
-            count(Counter::BytesRead),
-            count(Counter::BytesWritten),
-            calls as i64,
-            of_calls(stats::get(Counter::CallMicroseconds).checked_div(calls)),
-            of_calls(stats::quantile(0.5)),
-            of_calls(stats::quantile(0.99)),
-            of_calls(Some(stats::get(Counter::SlowestCall))),
-            breaker::state().name().to_owned(),
-            recorded.outbox_rows,
-            recorded.outbox_age,
-            lease_left,
-        ))
-    };
-    TableIterator::once(row().or_raise())
+        TableIterator::once(row().or_raise())
+    })
 }
 
 fn interval(duration: Duration) -> Interval {

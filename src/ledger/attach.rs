@@ -17,6 +17,7 @@ use super::{expressions, members, triggers};
 use crate::error::{Failure, OrRaise, required};
 use crate::security;
 use crate::snapshots::{backfill, storage};
+use crate::whole_errors::whole;
 
 /// The arguments of `attach_ledger()`, checked for NULL.
 pub struct Arguments {
@@ -60,7 +61,7 @@ fn attach_ledger(
         name!(purpose, String),
     ),
 > {
-    let attached = (|| {
+    let attached = || {
         let by_location = required(by_location, "by_location")?;
         let dimensions = required(dimensions, "dimensions")?
             .into_iter()
@@ -91,8 +92,8 @@ fn attach_ledger(
             search_path: security::search_path(),
         };
         security::with_safe_path(|| attach(arguments))
-    })();
-    TableIterator::new(attached.or_raise())
+    };
+    TableIterator::new(whole(|| attached().or_raise()))
 }
 
 fn attach(arguments: Arguments) -> Result<Vec<(String, String, String)>, Failure> {

@@ -9,6 +9,7 @@ use super::triggers;
 use crate::error::{Failure, OrRaise, required};
 use crate::security;
 use crate::snapshots::storage;
+use crate::whole_errors::whole;
 
 #[pg_extern(sql = false)]
 fn detach_ledger(
@@ -22,12 +23,14 @@ fn detach_ledger(
         name!(action, String),
     ),
 > {
-    let detached = (|| {
-        let ledger = registry::get_owned(required(ledger, "ledger")?)?;
-        let drop_data = required(drop_data, "drop_data")?;
-        security::with_safe_path(|| detach(&ledger, drop_data))
-    })();
-    TableIterator::new(detached.or_raise())
+    whole(|| {
+        let detached = (|| {
+            let ledger = registry::get_owned(required(ledger, "ledger")?)?;
+            let drop_data = required(drop_data, "drop_data")?;
+            security::with_safe_path(|| detach(&ledger, drop_data))
+        })();
+        TableIterator::new(detached.or_raise())
+    })
 }
 
 fn detach(ledger: &Ledger, drop_data: bool) -> Result<Vec<(String, String, String)>, Failure> {

@@ -7,6 +7,7 @@ use super::following;
 use super::registry::{self, relation_name};
 use crate::error::{Failure, OrRaise};
 use crate::security;
+use crate::whole_errors::whole;
 
 /// Called by the event trigger after objects were dropped: with relations and functions that are gone,
 /// and with relations that lost a trigger or a rule.
@@ -16,11 +17,13 @@ fn after_drop(
     functions: Option<Vec<Option<pg_sys::Oid>>>,
     altered: Option<Vec<Option<pg_sys::Oid>>>,
 ) {
-    let list = |oids: Option<Vec<Option<pg_sys::Oid>>>| -> Vec<pg_sys::Oid> {
-        oids.into_iter().flatten().flatten().collect()
-    };
-    security::with_safe_path(|| after(&list(relations), &list(functions), &list(altered)))
-        .or_raise();
+    whole(|| {
+        let list = |oids: Option<Vec<Option<pg_sys::Oid>>>| -> Vec<pg_sys::Oid> {
+            oids.into_iter().flatten().flatten().collect()
+        };
+        security::with_safe_path(|| after(&list(relations), &list(functions), &list(altered)))
+            .or_raise();
+    })
 }
 
 fn after(

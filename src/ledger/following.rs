@@ -13,16 +13,19 @@ use super::registry::{self, Ledger, State, relation_name};
 use super::{detaching, triggers};
 use crate::error::{Failure, OrRaise};
 use crate::snapshots::storage;
+use crate::whole_errors::whole;
 use crate::{moved_rows, relcache};
 
 /// Called by the event trigger after commands, with the relations that they concern.
 #[pg_extern(sql = false)]
 fn follow_commands(relations: Option<Vec<Option<pg_sys::Oid>>>) {
-    let relations: Vec<pg_sys::Oid> = relations.into_iter().flatten().flatten().collect();
-    // The triggers that this creates are DDL as well, and end here again.
-    if let Some(_following) = Following::begin() {
-        follow_all(&relations).or_raise();
-    }
+    whole(|| {
+        let relations: Vec<pg_sys::Oid> = relations.into_iter().flatten().flatten().collect();
+        // The triggers that this creates are DDL as well, and end here again.
+        if let Some(_following) = Following::begin() {
+            follow_all(&relations).or_raise();
+        }
+    })
 }
 
 thread_local! {
@@ -149,19 +152,20 @@ fn record_names(ledger: &Ledger, mapping: &MappingView) -> Result<(), Failure> {
 /// the event trigger before ALTER TABLE rewrites one.
 #[pg_extern(sql = false)]
 fn note_rewrite(relation: Option<pg_sys::Oid>) {
-    (|| {
-        let relation = crate::error::required(relation, "relation")?;
-        let query = format!(
-            "SELECT ledger::oid FROM inventory_perf.ledger WHERE {}::oid = \
+    whole(|| note(relation).or_raise())
+}
+
+fn note(relation: Option<pg_sys::Oid>) -> Result<(), Failure> {
+    let relation = crate::error::required(relation, "relation")?;
+    let query = format!(
+        "SELECT ledger::oid FROM inventory_perf.ledger WHERE {}::oid = \
              ANY (members::oid[] || ARRAY[pending::oid, days, openings, months])",
-            relation.to_u32()
-        );
-        for ledger in members::oids_now(&query)? {
-            registry::start_generation(ledger)?;
-        }
-        Ok(())
-    })()
-    .or_raise();
+        relation.to_u32()
+    );
+    for ledger in members::oids_now(&query)? {
+        registry::start_generation(ledger)?;
+    }
+    Ok(())
 }
 
 /// The tables of a ledger: those whose rows are counted, and those that it has.

@@ -16,6 +16,7 @@ use crate::ledger::registry::{self, Ledger, State};
 use crate::ledger::triggers;
 use crate::security;
 use crate::sql::quote_literal;
+use crate::whole_errors::whole;
 
 raw_function!(
     /// `verify_ledger(ledger, from_date, to_date)`: the rows that differ; none means exact.
@@ -181,11 +182,13 @@ const REMOVE_EMPTY_DAYS: &str = "DELETE FROM {days} \
 /// Makes what is stored right from the ledger without emptying it. Readers and writers go on.
 #[pg_extern(sql = false)]
 fn repair_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
-    (|| {
-        let ledger = registry::get_owned(required(ledger, "ledger")?)?;
-        security::with_safe_path(|| repair(&ledger))
-    })()
-    .or_raise()
+    whole(|| {
+        (|| {
+            let ledger = registry::get_owned(required(ledger, "ledger")?)?;
+            security::with_safe_path(|| repair(&ledger))
+        })()
+        .or_raise()
+    })
 }
 
 fn repair(ledger: &Ledger) -> Result<i64, Failure> {

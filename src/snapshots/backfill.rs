@@ -16,6 +16,7 @@ use crate::ledger::legs::{LegBuffer, MeasureType, Movements};
 use crate::ledger::members;
 use crate::ledger::registry::{self, Ledger, State, relation_name};
 use crate::security;
+use crate::whole_errors::whole;
 use reading::Reading;
 use runs::Runs;
 use writer::StorageWriter;
@@ -176,30 +177,32 @@ pub fn refuse_row_security(ledger: &Ledger) -> Result<(), Failure> {
 /// Completes an attach without backfill, while readers and writers go on.
 #[pg_extern(sql = false)]
 fn backfill_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
-    (|| {
-        let ledger = registry::get_owned(required(ledger, "ledger")?)?;
-        security::with_safe_path(|| {
-            registry::lock_for_maintenance(ledger.oid, c"backfill_ledger()")?;
-            let ledger = registry::get(ledger.oid)?;
-            if ledger.state != State::AwaitingBackfill {
-                return Err(Failure::new(
-                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!("ledger {} is filled already", ledger.name),
-                )
-                .hint("To fill it anew, use inventory_perf.rebuild_ledger()."));
-            }
-            refuse_own_attach(&ledger)?;
-            members::hold(ledger.oid)?;
-            if let Some(reason) = following::escapes(&members::current(ledger.oid)?)? {
-                return Err(super::guard::damaged(&ledger.name, &reason));
-            }
-            let rows = fill(&ledger)?;
-            storage::create_relations(&ledger)?;
-            registry::set_state(ledger.oid, State::Ready)?;
-            Ok(rows)
-        })
-    })()
-    .or_raise()
+    whole(|| {
+        (|| {
+            let ledger = registry::get_owned(required(ledger, "ledger")?)?;
+            security::with_safe_path(|| {
+                registry::lock_for_maintenance(ledger.oid, c"backfill_ledger()")?;
+                let ledger = registry::get(ledger.oid)?;
+                if ledger.state != State::AwaitingBackfill {
+                    return Err(Failure::new(
+                        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                        format!("ledger {} is filled already", ledger.name),
+                    )
+                    .hint("To fill it anew, use inventory_perf.rebuild_ledger()."));
+                }
+                refuse_own_attach(&ledger)?;
+                members::hold(ledger.oid)?;
+                if let Some(reason) = following::escapes(&members::current(ledger.oid)?)? {
+                    return Err(super::guard::damaged(&ledger.name, &reason));
+                }
+                let rows = fill(&ledger)?;
+                storage::create_relations(&ledger)?;
+                registry::set_state(ledger.oid, State::Ready)?;
+                Ok(rows)
+            })
+        })()
+        .or_raise()
+    })
 }
 
 /// In the transaction that attached it, writers would wait all the same.
@@ -228,30 +231,32 @@ fn refuse_own_attach(ledger: &Ledger) -> Result<(), Failure> {
 /// Empties the storage and fills it anew from the ledger. Readers wait, writers go on.
 #[pg_extern(sql = false)]
 fn rebuild_ledger(ledger: Option<pg_sys::Oid>) -> i64 {
-    (|| {
-        let ledger = registry::get_owned(required(ledger, "ledger")?)?;
-        security::with_safe_path(|| {
-            registry::lock_for_maintenance(ledger.oid, c"rebuild_ledger()")?;
-            let ledger = registry::get(ledger.oid)?;
-            if ledger.state == State::AwaitingBackfill {
-                return Err(Failure::new(
-                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!("ledger {} was never filled", ledger.name),
-                )
-                .hint("Run inventory_perf.backfill_ledger() first."));
-            }
-            super::audit::mend(&ledger)?;
-            members::hold(ledger.oid)?;
-            storage::truncate(&ledger, false)?;
-            drop_indexes(&ledger)?;
-            let rows = fill(&ledger)?;
-            registry::set_state(ledger.oid, State::Ready)?;
-            // What was cached says what was answered before.
-            altered::invalidate([ledger.oid].into_iter())?;
-            Ok(rows)
-        })
-    })()
-    .or_raise()
+    whole(|| {
+        (|| {
+            let ledger = registry::get_owned(required(ledger, "ledger")?)?;
+            security::with_safe_path(|| {
+                registry::lock_for_maintenance(ledger.oid, c"rebuild_ledger()")?;
+                let ledger = registry::get(ledger.oid)?;
+                if ledger.state == State::AwaitingBackfill {
+                    return Err(Failure::new(
+                        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                        format!("ledger {} was never filled", ledger.name),
+                    )
+                    .hint("Run inventory_perf.backfill_ledger() first."));
+                }
+                super::audit::mend(&ledger)?;
+                members::hold(ledger.oid)?;
+                storage::truncate(&ledger, false)?;
+                drop_indexes(&ledger)?;
+                let rows = fill(&ledger)?;
+                registry::set_state(ledger.oid, State::Ready)?;
+                // What was cached says what was answered before.
+                altered::invalidate([ledger.oid].into_iter())?;
+                Ok(rows)
+            })
+        })()
+        .or_raise()
+    })
 }
 
 /// Indexes are cheaper to build at the end; [`fill`] does.

@@ -10,37 +10,40 @@ use pgrx::prelude::*;
 
 use super::guard::{check, period, stored_months};
 use crate::error::{Failure, OrRaise, required};
+use crate::whole_errors::whole;
 use nearest::{Balance, Period, Rows};
 
 /// The last month with openings that begins on or before a day. Before the first one it is
 /// -infinity, which no month equals.
 #[pg_extern(sql = false)]
 fn base_month(ledger: Option<pg_sys::Oid>, day: Option<Date>) -> Date {
-    (|| {
-        let day = required(day, "day")?.to_pg_epoch_days();
-        let months = stored_months(required(ledger, "ledger")?)?;
-        let base = months.into_iter().filter(|month| *month <= day).max();
-        Ok::<_, Failure>(date(base.unwrap_or(i32::MIN)))
-    })()
-    .or_raise()
+    whole(|| {
+        (|| {
+            let day = required(day, "day")?.to_pg_epoch_days();
+            let months = stored_months(required(ledger, "ledger")?)?;
+            let base = months.into_iter().filter(|month| *month <= day).max();
+            Ok::<_, Failure>(date(base.unwrap_or(i32::MIN)))
+        })()
+        .or_raise()
+    })
 }
 
 /// The month whose openings are nearest to the end of a day.
 #[pg_extern(sql = false)]
 fn opening_month(ledger: Option<pg_sys::Oid>, as_of: Option<Date>) -> Option<Date> {
-    balance(ledger, as_of).or_raise().opening.map(date)
+    whole(|| balance(ledger, as_of).or_raise().opening.map(date))
 }
 
 /// The month whose days up to `as_of` are added to those openings.
 #[pg_extern(sql = false)]
 fn added_month(ledger: Option<pg_sys::Oid>, as_of: Option<Date>) -> Option<Date> {
-    balance(ledger, as_of).or_raise().added.map(date)
+    whole(|| balance(ledger, as_of).or_raise().added.map(date))
 }
 
 /// The month whose days after `as_of` are taken from those openings.
 #[pg_extern(sql = false)]
 fn removed_month(ledger: Option<pg_sys::Oid>, as_of: Option<Date>) -> Option<Date> {
-    balance(ledger, as_of).or_raise().removed.map(date)
+    whole(|| balance(ledger, as_of).or_raise().removed.map(date))
 }
 
 fn balance(ledger: Option<pg_sys::Oid>, as_of: Option<Date>) -> Result<Balance, Failure> {
@@ -56,14 +59,16 @@ fn open_months(
     from_date: Option<Date>,
     to_date: Option<Date>,
 ) -> SetOfIterator<'static, Date> {
-    let months = (|| {
-        let (from, to) = period(from_date, to_date)?;
-        let mut months = stored_months(required(ledger, "ledger")?)?;
-        let base = months.iter().copied().filter(|month| *month <= from).max();
-        months.retain(|month| *month <= to && base.is_none_or(|base| *month >= base));
-        Ok::<_, Failure>(months)
-    })();
-    SetOfIterator::new(months.or_raise().into_iter().map(date))
+    whole(|| {
+        let months = (|| {
+            let (from, to) = period(from_date, to_date)?;
+            let mut months = stored_months(required(ledger, "ledger")?)?;
+            let base = months.iter().copied().filter(|month| *month <= from).max();
+            months.retain(|month| *month <= to && base.is_none_or(|base| *month >= base));
+            Ok::<_, Failure>(months)
+        })();
+        SetOfIterator::new(months.or_raise().into_iter().map(date))
+    })
 }
 
 /// How a range of days is summed, as months in the order of the fields of [`Period`], the variable
@@ -75,24 +80,26 @@ fn period_months(
     from_date: Option<Date>,
     to_date: Option<Date>,
 ) -> Vec<Option<Date>> {
-    (|| {
-        let (from, to) = period(from_date, to_date)?;
-        let ledger = required(ledger, "ledger")?;
-        let months = stored_months(ledger)?;
-        let period = Period::between(from, to, &months, usual_rows(ledger)?);
-        let parts = [
-            period.opening,
-            period.closing,
-            period.added_before,
-            period.removed_before,
-            period.added,
-            period.removed,
-        ];
-        let all = period.all.into_iter().map(Some);
-        let months = parts.into_iter().chain(all);
-        Ok::<_, Failure>(months.map(|month| month.map(date)).collect())
-    })()
-    .or_raise()
+    whole(|| {
+        (|| {
+            let (from, to) = period(from_date, to_date)?;
+            let ledger = required(ledger, "ledger")?;
+            let months = stored_months(ledger)?;
+            let period = Period::between(from, to, &months, usual_rows(ledger)?);
+            let parts = [
+                period.opening,
+                period.closing,
+                period.added_before,
+                period.removed_before,
+                period.added,
+                period.removed,
+            ];
+            let all = period.all.into_iter().map(Some);
+            let months = parts.into_iter().chain(all);
+            Ok::<_, Failure>(months.map(|month| month.map(date)).collect())
+        })()
+        .or_raise()
+    })
 }
 
 /// Rows as statistics have them: they decide between two ways to the same answer.

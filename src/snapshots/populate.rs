@@ -11,6 +11,7 @@ use crate::error::{Failure, OrRaise, required};
 use crate::ledger::registry::{self, Ledger};
 use crate::ledger::{errors, members};
 use crate::security;
+use crate::whole_errors::whole;
 
 /// Folds one ledger, or every ledger whose owner's rights the caller has.
 #[pg_extern(sql = false)]
@@ -26,11 +27,13 @@ fn populate_ledger(
         name!(duration, Interval),
     ),
 > {
-    let populated = security::with_safe_path(|| match ledger {
-        Some(ledger) => Ok(vec![populate(&registry::get_owned(ledger)?, until)?]),
-        None => populate_all(until),
-    });
-    TableIterator::new(populated.or_raise())
+    whole(|| {
+        let populated = security::with_safe_path(|| match ledger {
+            Some(ledger) => Ok(vec![populate(&registry::get_owned(ledger)?, until)?]),
+            None => populate_all(until),
+        });
+        TableIterator::new(populated.or_raise())
+    })
 }
 
 /// What one of many ledgers may take of the time, and of waiting for whoever has locked it.
@@ -148,40 +151,42 @@ fn populate_tenant(
     start_date: Option<Date>,
     end_date: Option<Date>,
 ) -> i64 {
-    (|| {
-        let tenant = required(tenant, "tenant")?;
-        let start = required(start_date, "start_date")?;
-        let end = required(end_date, "end_date")?;
-        if start.to_pg_epoch_days() > end.to_pg_epoch_days() {
-            return Err(Failure::new(
-                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-                "start_date is after end_date",
-            )
-            .hint("Pass the first day of the range first."));
-        }
-        let ledger = only_ledger()?;
-        let Some(key) = ledger.mapping.keys.iter().find(|key| key.role == "tenant") else {
-            return Err(Failure::new(
-                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("ledger {} has no tenant column", ledger.name),
-            )
-            .hint("Use populate_daily_stock_snapshots() without a tenant."));
-        };
-        let tenant = format!(
-            "k1 {} {}::{}",
-            key.equals,
-            crate::sql::quote_literal(&tenant),
-            key.sql_type
-        );
-        security::with_safe_path(|| {
-            registry::lock_for_maintenance(ledger.oid, c"populate_daily_stock_snapshots()")?;
-            members::hold(ledger.oid)?;
-            fold::fold(&ledger, None)?;
-            audit::correct(&ledger, Some(start), Some(end), Some(&tenant))?;
-            count_snapshots(&ledger, &tenant, start, end)
-        })
-    })()
-    .or_raise()
+    whole(|| {
+        (|| {
+            let tenant = required(tenant, "tenant")?;
+            let start = required(start_date, "start_date")?;
+            let end = required(end_date, "end_date")?;
+            if start.to_pg_epoch_days() > end.to_pg_epoch_days() {
+                return Err(Failure::new(
+                    PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                    "start_date is after end_date",
+                )
+                .hint("Pass the first day of the range first."));
+            }
+            let ledger = only_ledger()?;
+            let Some(key) = ledger.mapping.keys.iter().find(|key| key.role == "tenant") else {
+                return Err(Failure::new(
+                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("ledger {} has no tenant column", ledger.name),
+                )
+                .hint("Use populate_daily_stock_snapshots() without a tenant."));
+            };
+            let tenant = format!(
+                "k1 {} {}::{}",
+                key.equals,
+                crate::sql::quote_literal(&tenant),
+                key.sql_type
+            );
+            security::with_safe_path(|| {
+                registry::lock_for_maintenance(ledger.oid, c"populate_daily_stock_snapshots()")?;
+                members::hold(ledger.oid)?;
+                fold::fold(&ledger, None)?;
+                audit::correct(&ledger, Some(start), Some(end), Some(&tenant))?;
+                count_snapshots(&ledger, &tenant, start, end)
+            })
+        })()
+        .or_raise()
+    })
 }
 
 /// The ledger that is meant when none is named.

@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 
 use crate::error::{Failure, OrRaise, required};
+use crate::whole_errors::whole;
 
 const FOLD_JOB: &str = "inventory_perf fold";
 const VERIFY_JOB: &str = "inventory_perf verify";
@@ -21,30 +22,34 @@ fn schedule_jobs(
         name!(command, String),
     ),
 > {
-    let scheduled = (|| {
-        let mut jobs = vec![(FOLD_JOB, required(fold_schedule, "fold_schedule")?, FOLD)];
-        jobs.extend(verify_schedule.map(|schedule| (VERIFY_JOB, schedule, VERIFY)));
-        require_cron()?;
-        remove_jobs()?;
-        for (name, schedule, command) in &jobs {
-            call(
-                "SELECT cron.schedule($1, $2, $3)",
-                &[(*name).into(), schedule.as_str().into(), (*command).into()],
-            )?;
-        }
-        Ok::<_, Failure>(
-            jobs.into_iter()
-                .map(|(name, schedule, command)| (name.to_owned(), schedule, command.to_owned()))
-                .collect::<Vec<_>>(),
-        )
-    })();
-    TableIterator::new(scheduled.or_raise())
+    whole(|| {
+        let scheduled = (|| {
+            let mut jobs = vec![(FOLD_JOB, required(fold_schedule, "fold_schedule")?, FOLD)];
+            jobs.extend(verify_schedule.map(|schedule| (VERIFY_JOB, schedule, VERIFY)));
+            require_cron()?;
+            remove_jobs()?;
+            for (name, schedule, command) in &jobs {
+                call(
+                    "SELECT cron.schedule($1, $2, $3)",
+                    &[(*name).into(), schedule.as_str().into(), (*command).into()],
+                )?;
+            }
+            Ok::<_, Failure>(
+                jobs.into_iter()
+                    .map(|(name, schedule, command)| {
+                        (name.to_owned(), schedule, command.to_owned())
+                    })
+                    .collect::<Vec<_>>(),
+            )
+        })();
+        TableIterator::new(scheduled.or_raise())
+    })
 }
 
 /// Returns how many entries were removed.
 #[pg_extern(sql = false)]
 fn unschedule_jobs() -> i32 {
-    require_cron().and_then(|()| remove_jobs()).or_raise()
+    whole(|| require_cron().and_then(|()| remove_jobs()).or_raise())
 }
 
 fn remove_jobs() -> Result<i32, Failure> {

@@ -9,6 +9,7 @@ use crate::attempt::{Limits, attempt};
 use crate::error::{Failure, OrRaise};
 use crate::ledger::registry::{self, Ledger, State, relation_name};
 use crate::security;
+use crate::whole_errors::whole;
 
 /// One ledger must not keep a look at the others waiting.
 const LIMITS: Limits = Limits::new(Duration::from_secs(5), Duration::from_millis(100));
@@ -32,47 +33,49 @@ fn ledger_status() -> TableIterator<
         name!(last_error_at, Option<TimestampWithTimeZone>),
     ),
 > {
-    let status = security::with_safe_path(|| {
-        let mut rows = Vec::new();
-        for oid in registry::all()? {
-            if !super::guard::may_read(oid) {
-                continue;
+    whole(|| {
+        let status = security::with_safe_path(|| {
+            let mut rows = Vec::new();
+            for oid in registry::all()? {
+                if !super::guard::may_read(oid) {
+                    continue;
+                }
+                // What cannot be found out now is left open.
+                let ledger = attempt(LIMITS, || registry::find(oid));
+                let figures = match &ledger {
+                    Ok(Some(ledger)) => attempt(LIMITS, || figures(ledger)).unwrap_or_default(),
+                    Ok(None) => continue,
+                    Err(_) => Figures::default(),
+                };
+                let activity = activity(oid)?;
+                let (ledger, error) = match ledger {
+                    Ok(ledger) => (ledger, activity.error),
+                    Err(failure) => (None, Some(failure.message().to_owned())),
+                };
+                let mapping = ledger.as_ref().map(|ledger| &ledger.mapping);
+                let mapping = serde_json::to_value(mapping).unwrap_or_default();
+                let (state, schema, prefix) = match ledger {
+                    Some(ledger) => (ledger.state, ledger.schema, ledger.prefix),
+                    None => (State::Stale, String::new(), String::new()),
+                };
+                rows.push((
+                    oid,
+                    state.name().to_owned(),
+                    schema,
+                    prefix,
+                    pgrx::JsonB(mapping),
+                    figures.pending_rows,
+                    figures.oldest_pending,
+                    activity.last_fold,
+                    figures.storage_bytes,
+                    error,
+                    activity.failed_at,
+                ));
             }
-            // What cannot be found out now is left open.
-            let ledger = attempt(LIMITS, || registry::find(oid));
-            let figures = match &ledger {
-                Ok(Some(ledger)) => attempt(LIMITS, || figures(ledger)).unwrap_or_default(),
-                Ok(None) => continue,
-                Err(_) => Figures::default(),
-            };
-            let activity = activity(oid)?;
-            let (ledger, error) = match ledger {
-                Ok(ledger) => (ledger, activity.error),
-                Err(failure) => (None, Some(failure.message().to_owned())),
-            };
-            let mapping = ledger.as_ref().map(|ledger| &ledger.mapping);
-            let mapping = serde_json::to_value(mapping).unwrap_or_default();
-            let (state, schema, prefix) = match ledger {
-                Some(ledger) => (ledger.state, ledger.schema, ledger.prefix),
-                None => (State::Stale, String::new(), String::new()),
-            };
-            rows.push((
-                oid,
-                state.name().to_owned(),
-                schema,
-                prefix,
-                pgrx::JsonB(mapping),
-                figures.pending_rows,
-                figures.oldest_pending,
-                activity.last_fold,
-                figures.storage_bytes,
-                error,
-                activity.failed_at,
-            ));
-        }
-        Ok::<_, Failure>(rows)
-    });
-    TableIterator::new(status.or_raise())
+            Ok::<_, Failure>(rows)
+        });
+        TableIterator::new(status.or_raise())
+    })
 }
 
 #[derive(Default)]

@@ -12,6 +12,7 @@ use std::ffi::{CStr, c_char};
 use std::time::{Duration, Instant};
 
 use crate::shared_memory::{self, Slot};
+use crate::unguarded;
 use crate::versions::{owns_database, owns_extension, string_of};
 
 /// A worker that only waits is gone in milliseconds; one that works gets this long to end by itself.
@@ -37,7 +38,7 @@ pub fn register() {
     }
 }
 
-#[pg_guard]
+/// Without a guard: errors of every command pass through, and a guard would spoil them.
 #[allow(clippy::too_many_arguments)] // as PostgreSQL declares it
 unsafe extern "C-unwind" fn on_utility(
     statement: *mut pg_sys::PlannedStmt,
@@ -50,38 +51,86 @@ unsafe extern "C-unwind" fn on_utility(
     completion: *mut pg_sys::QueryCompletion,
 ) {
     // SAFETY: the statement that PostgreSQL is about to run; all arguments are handed on as they
-    // came, and errors pass through.
+    // came. Its errors jump over this frame, which has nothing to drop.
     unsafe {
-        let node = (*statement).utilityStmt;
-        let held = database_wanted_by(node, context).map(make_room);
-        if held.is_some() || is_a(node, pg_sys::NodeTag::T_CreatedbStmt) {
+        let holds = prepare((*statement).utilityStmt, context);
+        let next = PREVIOUS.get().unwrap_or(unguarded::standard_ProcessUtility);
+        next(
+            statement,
+            query,
+            is_read_only_tree,
+            context,
+            parameters,
+            environment,
+            receiver,
+            completion,
+        );
+        if holds {
+            HELD.set(None);
+        }
+    }
+}
+
+/// What is held for a command, and the subtransaction that it runs in.
+type ForCommand = (shared_memory::Held, pg_sys::SubTransactionId);
+
+thread_local! {
+    static HELD: Cell<Option<ForCommand>> = const { Cell::new(None) };
+    static IS_REGISTERED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether something is held that is to be given back when the command has ended. If it fails, that
+/// happens as its transaction, or subtransaction, is undone.
+#[pg_guard]
+unsafe extern "C-unwind" fn prepare(
+    node: *mut pg_sys::Node,
+    context: pg_sys::ProcessUtilityContext::Type,
+) -> bool {
+    // SAFETY: the statement of the hook; the callbacks are static functions, registered once.
+    unsafe {
+        let wanted = database_wanted_by(node, context);
+        if wanted.is_some() || is_a(node, pg_sys::NodeTag::T_CreatedbStmt) {
             // what the command has done is seen by others only then
             shared_memory::wake_launcher_at_end();
         }
-        match PREVIOUS.get() {
-            Some(previous) => pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                previous(
-                    statement,
-                    query,
-                    is_read_only_tree,
-                    context,
-                    parameters,
-                    environment,
-                    receiver,
-                    completion,
-                )
-            }),
-            None => pg_sys::standard_ProcessUtility(
-                statement,
-                query,
-                is_read_only_tree,
-                context,
-                parameters,
-                environment,
-                receiver,
-                completion,
-            ),
+        let Some(database) = wanted else {
+            return false;
+        };
+        if !IS_REGISTERED.replace(true) {
+            pg_sys::RegisterXactCallback(Some(after_transaction), std::ptr::null_mut());
+            pg_sys::RegisterSubXactCallback(Some(after_subtransaction), std::ptr::null_mut());
         }
+        let Some(held) = shared_memory::hold(database) else {
+            make_room(database);
+            return false;
+        };
+        HELD.set(Some((held, pg_sys::GetCurrentSubTransactionId())));
+        make_room(database);
+        true
+    }
+}
+
+unsafe extern "C-unwind" fn after_transaction(
+    event: pg_sys::XactEvent::Type,
+    _argument: *mut std::ffi::c_void,
+) {
+    if event == pg_sys::XactEvent::XACT_EVENT_ABORT {
+        HELD.set(None);
+    }
+}
+
+/// A subtransaction that the command itself begins has a larger number.
+unsafe extern "C-unwind" fn after_subtransaction(
+    event: pg_sys::SubXactEvent::Type,
+    ended: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _argument: *mut std::ffi::c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB
+        && let Some(held) = HELD.take()
+        && held.1 < ended
+    {
+        HELD.set(Some(held));
     }
 }
 
@@ -152,11 +201,10 @@ unsafe fn drops_extension(drop: &pg_sys::DropStmt) -> bool {
     }
 }
 
-/// Sends the workers of a database away, and keeps them away as long as the result lives.
-fn make_room(database: pg_sys::Oid) -> Option<shared_memory::Held> {
-    let held = shared_memory::hold(database);
+/// Sends the workers of a database away.
+fn make_room(database: pg_sys::Oid) {
     let Some(slot) = shared_memory::find_slot(database) else {
-        return held;
+        return;
     };
     let began = Instant::now();
     let mut has_terminated = false;
@@ -176,7 +224,6 @@ fn make_room(database: pg_sys::Oid) -> Option<shared_memory::Held> {
         }
         pgrx::check_for_interrupts!();
     }
-    held
 }
 
 fn is_occupied(slot: &Slot) -> bool {

@@ -8,11 +8,14 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::shared_memory::{self, Slot};
+use crate::whole_errors::whole;
 
 /// Called at the end of CREATE EXTENSION and ALTER EXTENSION … UPDATE.
 #[pg_extern(sql = false)]
 fn start_worker() {
-    shared_memory::probe_at_commit();
+    whole(|| {
+        shared_memory::probe_at_commit();
+    })
 }
 
 // pgrx reads the columns off the signature, so that no alias can stand for them.
@@ -33,25 +36,27 @@ fn worker_status_rows() -> TableIterator<
         name!(last_error_at, Option<TimestampWithTimeZone>),
     ),
 > {
-    let rows: Vec<_> = shared_memory::slots()
-        .map(|slot| {
-            let (at, text) = shared_memory::last_error(slot).unzip();
-            let activity = &slot.activity;
-            (
-                database_name(slot.database()),
-                slot.deliverer.pid(),
-                slot.folder.pid(),
-                state(slot),
-                activity.delivered.load(Ordering::Relaxed) as i64,
-                time(&activity.last_delivery),
-                activity.folds.load(Ordering::Relaxed) as i64,
-                time(&activity.last_fold),
-                text,
-                at.and_then(timestamp),
-            )
-        })
-        .collect();
-    TableIterator::new(rows)
+    whole(|| {
+        let rows: Vec<_> = shared_memory::slots()
+            .map(|slot| {
+                let (at, text) = shared_memory::last_error(slot).unzip();
+                let activity = &slot.activity;
+                (
+                    database_name(slot.database()),
+                    slot.deliverer.pid(),
+                    slot.folder.pid(),
+                    state(slot),
+                    activity.delivered.load(Ordering::Relaxed) as i64,
+                    time(&activity.last_delivery),
+                    activity.folds.load(Ordering::Relaxed) as i64,
+                    time(&activity.last_fold),
+                    text,
+                    at.and_then(timestamp),
+                )
+            })
+            .collect();
+        TableIterator::new(rows)
+    })
 }
 
 fn state(slot: &Slot) -> &'static str {

@@ -160,7 +160,7 @@ impl WhatIf for HypoPg {
     }
 
     fn cost(&mut self, statement: &Statement, scenario: Scenario) -> Result<PlanCost, Refusal> {
-        security::with_rights_of(statement.role.map(pg_sys::Oid::from), || {
+        security::on_behalf_of(statement.role.map(pg_sys::Oid::from), || {
             rolled_back_with(
                 || planning::cost(statement, &self.templates, scenario),
                 planning::forget_explain,

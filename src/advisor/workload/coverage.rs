@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use super::gather;
 use crate::advisor::progress::Progress;
 use crate::error::OrRaise;
+use crate::whole_errors::whole;
 
 // pgrx reads the columns off the signature, so that no alias can stand for them.
 #[allow(clippy::type_complexity)]
@@ -24,28 +25,30 @@ fn workload_coverage(
         name!(reason, Option<String>),
     ),
 > {
-    let relations: Option<Vec<_>> = relations.map(|oids| oids.into_iter().flatten().collect());
-    let coverage = gather(workload, relations.as_deref(), &mut Progress::new(None))
-        .or_raise()
-        .coverage;
-    let total: f64 = coverage.iter().map(|entry| entry.weight).sum();
-    TableIterator::new(coverage.into_iter().map(move |entry| {
-        let percent = if total > 0.0 {
-            100.0 * entry.weight / total
-        } else {
-            0.0
-        };
-        (
-            i32::try_from(entry.number).unwrap_or(i32::MAX),
-            entry.query,
-            entry.calls as i64,
-            entry.weight,
-            percent,
-            match entry.skipped {
-                Some(_) => "skipped",
-                None => "used",
-            },
-            entry.skipped,
-        )
-    }))
+    whole(|| {
+        let relations: Option<Vec<_>> = relations.map(|oids| oids.into_iter().flatten().collect());
+        let coverage = gather(workload, relations.as_deref(), &mut Progress::new(None))
+            .or_raise()
+            .coverage;
+        let total: f64 = coverage.iter().map(|entry| entry.weight).sum();
+        TableIterator::new(coverage.into_iter().map(move |entry| {
+            let percent = if total > 0.0 {
+                100.0 * entry.weight / total
+            } else {
+                0.0
+            };
+            (
+                i32::try_from(entry.number).unwrap_or(i32::MAX),
+                entry.query,
+                entry.calls as i64,
+                entry.weight,
+                percent,
+                match entry.skipped {
+                    Some(_) => "skipped",
+                    None => "used",
+                },
+                entry.skipped,
+            )
+        }))
+    })
 }

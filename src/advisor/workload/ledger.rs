@@ -8,10 +8,11 @@ use crate::ledger::mapping::Mapping;
 use crate::ledger::registry;
 use crate::snapshots::guard;
 use crate::sql::quote_identifier;
+use crate::whole_errors::whole;
 
 #[pg_extern(sql = false)]
 fn ledger_workload(ledger: Option<pg_sys::Oid>) -> Vec<String> {
-    typical_of(ledger).or_raise()
+    whole(|| typical_of(ledger).or_raise())
 }
 
 fn typical_of(ledger: Option<pg_sys::Oid>) -> Result<Vec<String>, Failure> {

@@ -8,8 +8,11 @@ use crate::advisor::analysis::shape::{Command, QueryShape};
 use crate::advisor::period;
 use crate::error::Failure;
 
+/// A table, and what is asked of it.
+pub type Check = (pg_sys::Oid, String);
+
 /// The statements by which PostgreSQL checks foreign keys when the given one runs.
-pub fn checks(shape: &QueryShape) -> Result<Vec<String>, Failure> {
+pub fn checks(shape: &QueryShape) -> Result<Vec<Check>, Failure> {
     let Some(written) = &shape.written else {
         return Ok(Vec::new());
     };
@@ -22,7 +25,7 @@ pub fn checks(shape: &QueryShape) -> Result<Vec<String>, Failure> {
 }
 
 /// What one deletion from the table makes PostgreSQL ask; of what it cascades to, nothing.
-pub fn checks_of_deletion(relation: pg_sys::Oid) -> Result<Vec<String>, Failure> {
+pub fn checks_of_deletion(relation: pg_sys::Oid) -> Result<Vec<Check>, Failure> {
     asked(relation, None, false)
 }
 
@@ -30,7 +33,7 @@ fn asked(
     relation: pg_sys::Oid,
     columns: Option<Vec<String>>,
     cascades: bool,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<Check>, Failure> {
     Ok(Spi::connect(|client| {
         let mut texts = Vec::new();
         for row in client.select(
@@ -38,7 +41,9 @@ fn asked(
             None,
             &[relation.into(), columns.into(), cascades.into()],
         )? {
-            texts.extend(row.get::<String>(1)?);
+            if let (Some(text), Some(relation)) = (row.get(1)?, row.get(2)?) {
+                texts.push((relation, text));
+            }
         }
         Ok::<_, pgrx::spi::Error>(texts)
     })?)

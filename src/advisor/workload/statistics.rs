@@ -9,7 +9,9 @@ use crate::sql::quote_identifier;
 
 const TEXT_OF_OTHERS: &str = "<insufficient privilege>";
 
-/// The statements of this database, those with most time first.
+/// The statements of this database, those with most time first. Of one that several roles ran, text
+/// and role are those of one of them, the one with most time: one role's text may be other code than
+/// another's.
 pub fn read() -> Result<Vec<Given>, Failure> {
     let schema = schema_of_extension("pg_stat_statements")?.ok_or_else(|| {
         unavailable("extension \"pg_stat_statements\" is not installed in this database").hint(
@@ -18,11 +20,12 @@ pub fn read() -> Result<Vec<Given>, Failure> {
         )
     })?;
     let query = format!(
-        "SELECT pg_catalog.max(s.query) FILTER (WHERE s.query OPERATOR(pg_catalog.<>) \
-                '{TEXT_OF_OTHERS}'), \
+        "SELECT (pg_catalog.array_agg(s.query ORDER BY s.total_exec_time DESC, s.userid, s.query) \
+                    FILTER (WHERE s.query OPERATOR(pg_catalog.<>) '{TEXT_OF_OTHERS}'))[1], \
                 pg_catalog.sum(s.calls)::float8, pg_catalog.sum(s.total_exec_time), \
                 pg_catalog.sum(s.rows)::float8, s.queryid, \
-                (pg_catalog.array_agg(s.userid ORDER BY s.total_exec_time DESC))[1] \
+                (pg_catalog.array_agg(s.userid ORDER BY s.total_exec_time DESC, s.userid, s.query) \
+                    FILTER (WHERE s.query OPERATOR(pg_catalog.<>) '{TEXT_OF_OTHERS}'))[1] \
          FROM {}.pg_stat_statements s \
          WHERE s.dbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d \
                WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) \

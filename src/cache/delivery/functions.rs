@@ -11,6 +11,7 @@ use crate::error::{Failure, OrRaise, required};
 use crate::ledger::registry;
 use crate::security;
 use crate::shared_memory;
+use crate::whole_errors::whole;
 
 const FIRST_CHECK: Duration = Duration::from_millis(1);
 const LONGEST_CHECK: Duration = Duration::from_millis(50);
@@ -19,7 +20,7 @@ const LONGEST_CHECK: Duration = Duration::from_millis(50);
 /// many rows it was.
 #[pg_extern(sql = false)]
 fn deliver_invalidations(limit: Option<i64>) -> i64 {
-    security::with_safe_path(|| deliver_all(limit)).or_raise()
+    whole(|| security::with_safe_path(|| deliver_all(limit)).or_raise())
 }
 
 fn deliver_all(limit: Option<i64>) -> Result<i64, Failure> {
@@ -86,13 +87,15 @@ fn refuse_in_block() -> Result<(), Failure> {
 /// Waits until all that is in the outbox now has been delivered. False when time ran out.
 #[pg_extern(sql = false)]
 fn wait_until_delivered(timeout: Option<Interval>) -> bool {
-    (|| {
-        let timeout = required(timeout, "timeout")?;
-        let microseconds = timeout.as_micros().clamp(0, i128::from(i64::MAX)) as u64;
-        refuse_after_writes("wait_until_delivered()")?;
-        security::with_safe_path(|| wait(Duration::from_micros(microseconds)))
-    })()
-    .or_raise()
+    whole(|| {
+        (|| {
+            let timeout = required(timeout, "timeout")?;
+            let microseconds = timeout.as_micros().clamp(0, i128::from(i64::MAX)) as u64;
+            refuse_after_writes("wait_until_delivered()")?;
+            security::with_safe_path(|| wait(Duration::from_micros(microseconds)))
+        })()
+        .or_raise()
+    })
 }
 
 fn wait(timeout: Duration) -> Result<bool, Failure> {

@@ -94,6 +94,9 @@ impl Dependencies {
                 if !planned.invalItems.is_null() {
                     hash_inlined(planned, &mut hash)?;
                 }
+                if functions.iter().any(may_ask_for_roles) {
+                    hash.update(roles()?);
+                }
                 let named = named_value(&uses)?;
                 hash.update(output_of(types, &functions).state()?);
                 Ok::<_, Failure>((functions, ledgers, tables, named))
@@ -113,7 +116,13 @@ impl Dependencies {
         }
         in_plan.on_time |= statement.names_a_moment();
         in_plan.on_schema |= in_tree.on_schema;
-        let obstacle = obstacle(&functions, &ledgers, &in_plan, named, &tables, &relations);
+        let by_others = functions.iter().find(|called| {
+            called.is_in_plan && called.class == Class::Hidden && !statement.calls(called.oid)
+        });
+        let obstacle = match by_others {
+            Some(called) => Some(asked_by_others(called)),
+            None => obstacle(&functions, &ledgers, &in_plan, named, &tables, &relations),
+        };
         let mut tags: Vec<String> = tables
             .iter()
             .map(|table| format!("relation:{}", table.root.to_u32()))
@@ -338,6 +347,40 @@ fn hash_inlined(planned: &pg_sys::PlannedStmt, hash: &mut Sha256) -> Result<(), 
     Ok(())
 }
 
+/// Functions that are not seen through may ask who is a member of which role. A change of roles
+/// makes statements new, and this with them.
+fn may_ask_for_roles(called: &Called) -> bool {
+    called.class == Class::Hidden || called.class == Class::Pure && called.function.has_body()
+}
+
+/// Another text when roles, their attributes or memberships have changed.
+fn roles() -> Result<String, Failure> {
+    let roles = Spi::connect(|client| {
+        client
+            .select(include_str!("../../../sql/cache/roles.sql"), Some(1), &[])?
+            .first()
+            .get_one::<String>()
+    })?;
+    Ok(roles.unwrap_or_default())
+}
+
+fn name_of(called: &Called) -> String {
+    format!("{}.{}()", called.function.schema, called.function.name)
+}
+
+/// What a view or a policy asks decides who sees what. The tags are those of who is asking, and
+/// nobody says that they are invalidated when the answer changes.
+fn asked_by_others(called: &Called) -> Obstacle {
+    Obstacle {
+        what: format!(
+            "a view, a policy or a function that it reads through calls {}, and what that reads cannot be seen",
+            name_of(called)
+        ),
+        hint: None,
+        tags_help: false,
+    }
+}
+
 /// The first reason that counts.
 fn obstacle(
     functions: &[Called],
@@ -352,7 +395,7 @@ fn obstacle(
         hint,
         tags_help: false,
     };
-    let call = |called: &Called| format!("{}.{}()", called.function.schema, called.function.name);
+    let call = name_of;
     let planned = || functions.iter().filter(|called| called.is_in_plan);
     if in_plan.at_random {
         return Some(for_ever(
@@ -387,6 +430,12 @@ fn obstacle(
     if in_plan.on_schema || planned().any(|called| called.class == Class::OnSchemas) {
         return Some(for_ever(
             "its result depends on what schemas are called".into(),
+            None,
+        ));
+    }
+    if let Some(called) = planned().find(|called| called.class == Class::OnSession) {
+        return Some(for_ever(
+            format!("what {} answers depends on the session", call(called)),
             None,
         ));
     }

@@ -7,6 +7,7 @@ use std::ffi::CStr;
 use super::statement::Statement;
 use crate::error::Failure;
 use crate::versions;
+use crate::whole_errors::whole;
 
 /// A DestReceiver of PostgreSQL with the closure behind it.
 #[repr(C)]
@@ -80,7 +81,7 @@ unsafe extern "C-unwind" fn receive(
 ) -> bool {
     // SAFETY: `run` made this receiver, and waits for the query to end. The row
     // has the columns that the query started with.
-    unsafe {
+    whole(|| unsafe {
         let receiver = &mut *receiver.cast::<Receiver>();
         let previous = pg_sys::MemoryContextSwitchTo(receiver.per_row);
         pg_sys::slot_getallattrs(slot);
@@ -95,7 +96,7 @@ unsafe extern "C-unwind" fn receive(
         pg_sys::MemoryContextSwitchTo(previous);
         (receiver.each)(CStr::from_ptr(json));
         pg_sys::MemoryContextReset(receiver.per_row);
-    }
+    });
     true
 }
 

@@ -32,6 +32,8 @@ pub enum Class {
     HiddenAsCaller,
     /// The clock decides.
     OnTime,
+    /// The session decides.
+    OnSession,
     /// Which schemas there are decides, and what they are called.
     OnSchemas,
     Volatile,
@@ -122,6 +124,20 @@ const PURE_PREFIXES: [&str; 12] = [
     "timestamptz_",
 ];
 
+/// What they answer is another thing in another session of the same role.
+const ON_SESSION: [&str; 10] = [
+    "current_query",
+    "inet_client_addr",
+    "inet_client_port",
+    "inet_server_addr",
+    "inet_server_port",
+    "pg_backend_pid",
+    "pg_current_xact_id_if_assigned",
+    "pg_is_other_temp_schema",
+    "pg_my_temp_schema",
+    "txid_current_if_assigned",
+];
+
 const ON_TIME: [&str; 5] = [
     "now",
     "transaction_timestamp",
@@ -146,6 +162,7 @@ pub fn class(function: &Function) -> Class {
         return match name {
             "current_setting" => Class::ReadsSetting,
             "current_schema" | "current_schemas" => Class::OnSchemas,
+            _ if ON_SESSION.contains(&name) => Class::OnSession,
             // age(timestamp) counts from today.
             "age" if function.argument_count == 2 => Class::Pure,
             "age" => Class::OnTime,
@@ -192,6 +209,7 @@ mod unit {
         assert_eq!(built_in("current_setting", 's'), Class::ReadsSetting);
         assert_eq!(built_in("pg_show_all_settings", 's'), Class::Hidden);
         assert_eq!(built_in("current_schema", 's'), Class::OnSchemas);
+        assert_eq!(built_in("inet_client_addr", 's'), Class::OnSession);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::executor::raw_function;
 use crate::ledger::registry::change_quietly;
 use crate::security;
 use crate::snapshots::untyped::argument;
+use crate::whole_errors::whole;
 
 raw_function!(
     /// `register_cached_query(name, query, params, ttl, tags)`
@@ -59,7 +60,7 @@ unsafe fn register(call: pg_sys::FunctionCallInfo) -> Result<(), Failure> {
 
 #[pg_extern(sql = false)]
 fn unregister_cached_query(name: Option<AnyElement>) -> bool {
-    unregister(name).or_raise()
+    whole(|| unregister(name).or_raise())
 }
 
 fn unregister(name: Option<AnyElement>) -> Result<bool, Failure> {
@@ -165,12 +166,14 @@ fn cache_warm(
         name!(duration, Interval),
     ),
 > {
-    let warm = || {
-        // SAFETY: the function is declared with a text.
-        let name = name.map(|name| unsafe { text::argument(name.datum(), "name") });
-        warm_all(name.transpose()?.as_deref())
-    };
-    TableIterator::new(warm().or_raise())
+    whole(|| {
+        let warm = || {
+            // SAFETY: the function is declared with a text.
+            let name = name.map(|name| unsafe { text::argument(name.datum(), "name") });
+            warm_all(name.transpose()?.as_deref())
+        };
+        TableIterator::new(warm().or_raise())
+    })
 }
 
 fn warm_all(name: Option<&str>) -> Result<Vec<Warmed>, Failure> {

@@ -2,8 +2,10 @@
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 
+use super::nodes::{self, Mentions};
 use crate::error::Failure;
 use crate::versions;
 
@@ -11,6 +13,8 @@ use crate::versions;
 pub struct Statement {
     source: *mut pg_sys::CachedPlanSource,
     text: CString,
+    /// Functions that its text calls, without those of views and policies.
+    functions: BTreeSet<u32>,
 }
 
 impl Drop for Statement {
@@ -59,6 +63,7 @@ impl Statement {
             let statements =
                 pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT);
             let raw = only_select(statements)?;
+            let functions = functions_of(raw, &text);
             let tag = pg_sys::CommandTag::CMDTAG_SELECT;
             let source = pg_sys::CreateCachedPlan(raw, text.as_ptr(), tag);
             let (mut types, mut count) = (std::ptr::null_mut(), 0);
@@ -81,12 +86,21 @@ impl Statement {
                 return Err(refused("query must not lock rows"));
             }
             pg_sys::SaveCachedPlan(source);
-            Ok(Self { source, text })
+            Ok(Self {
+                source,
+                text,
+                functions,
+            })
         }
     }
 
     pub fn text(&self) -> &CStr {
         &self.text
+    }
+
+    /// Whether its own text calls the function, not a view or a policy alone.
+    pub fn calls(&self, function: pg_sys::Oid) -> bool {
+        self.functions.contains(&function.to_u32())
     }
 
     /// Whether a constant may stand for another moment when the query is analysed later.
@@ -149,6 +163,20 @@ impl Statement {
         // SAFETY: the source holds its rewritten queries while it is valid.
         unsafe { node_text((*self.source).query_list.cast()) }
     }
+}
+
+/// # Safety
+/// `raw` is what the parser made of `text`.
+unsafe fn functions_of(raw: *mut pg_sys::RawStmt, text: &CStr) -> BTreeSet<u32> {
+    let mut mentions = Mentions::default();
+    // SAFETY: as the caller promises; analysing changes what it is given, so it gets a copy.
+    unsafe {
+        let (mut types, mut count) = (std::ptr::null_mut(), 0);
+        let copy = pg_sys::copyObjectImpl(raw.cast()).cast();
+        let query = versions::parse_inferring(copy, text, &mut types, &mut count);
+        nodes::scan(&node_text(query.cast()), &mut mentions);
+    }
+    mentions.functions.into_keys().collect()
 }
 
 /// A node tree in PostgreSQL's text form.

@@ -14,6 +14,7 @@ use crate::executor::raw_function;
 use crate::ledger::registry::relation_name;
 use crate::prepared::Prepared;
 use crate::security;
+use crate::whole_errors::whole;
 
 raw_function!(
     /// `inventory_perf.on_ddl_command_start()`: remembers where the tables that a command names stand,
@@ -77,28 +78,30 @@ fn invalidates() -> Result<bool, Failure> {
 /// the parts are still to come.
 #[pg_extern(sql = false)]
 fn sync_invalidation(altered: Option<Vec<pg_sys::Oid>>) {
-    // The triggers that this creates are DDL as well, and end here again.
-    let Some(_syncing) = Syncing::begin() else {
-        return;
-    };
-    let before = BEFORE.take().filter(|noted| noted.statement == statement());
-    let altered = altered.unwrap_or_default();
-    security::with_safe_path(|| {
-        let (mut touched, before) =
-            before.map_or_else(Default::default, |noted| (noted.relations, noted.edges));
-        touched.extend(altered.iter().map(|relation| relation.to_u32()));
-        touched.extend(before.iter().map(|(part, _)| *part));
-        let now = edges(&touched)?;
-        if before != now {
-            sync(&touched)?;
-        }
-        // A table that gets or loses a part has other rows.
-        let parents = before
-            .symmetric_difference(&now)
-            .map(|(_, parent)| pg_sys::Oid::from(*parent));
-        altered::invalidate(altered.iter().copied().chain(parents))
+    whole(|| {
+        // The triggers that this creates are DDL as well, and end here again.
+        let Some(_syncing) = Syncing::begin() else {
+            return;
+        };
+        let before = BEFORE.take().filter(|noted| noted.statement == statement());
+        let altered = altered.unwrap_or_default();
+        security::with_safe_path(|| {
+            let (mut touched, before) =
+                before.map_or_else(Default::default, |noted| (noted.relations, noted.edges));
+            touched.extend(altered.iter().map(|relation| relation.to_u32()));
+            touched.extend(before.iter().map(|(part, _)| *part));
+            let now = edges(&touched)?;
+            if before != now {
+                sync(&touched)?;
+            }
+            // A table that gets or loses a part has other rows.
+            let parents = before
+                .symmetric_difference(&now)
+                .map(|(_, parent)| pg_sys::Oid::from(*parent));
+            altered::invalidate(altered.iter().copied().chain(parents))
+        })
+        .or_raise();
     })
-    .or_raise();
 }
 
 /// Parts, each with what it hangs below.
