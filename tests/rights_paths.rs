@@ -29,6 +29,7 @@ const PLANTED: &[&str] = &[
          $$ BEGIN PERFORM plot.canary('cast to text'); RETURN 'a'; END $$",
     "CREATE FUNCTION plot.same(integer, integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
          $$ BEGIN PERFORM plot.canary('operator'); RETURN $1 = $2; END $$",
+    "CREATE FUNCTION plot.seven() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 7'",
     "CREATE OPERATOR plot.=== (LEFTARG = integer, RIGHTARG = integer, FUNCTION = plot.same, RESTRICT = eqsel)",
     "CREATE TABLE plot.moves (code plot.code, grade plot.grade, product_id integer, quantity integer, moved_at date)",
     "INSERT INTO plot.moves SELECT 'c' || n % 3, 'a', n % 7, 5, date '2024-01-01' + n % 60 FROM generate_series(1, 500) n",
@@ -54,6 +55,9 @@ const PLANTED: &[&str] = &[
 /// Statements that `mallory` runs, for others to find recorded.
 const RECORDED: &[&str] = &[
     "SELECT count(note) FROM plot.items WHERE product OPERATOR(plot.===) 7",
+    // Folded to a constant, which may become the predicate of an index.
+    "SELECT note FROM plot.items WHERE product = 5 AND zone OPERATOR(plot.===) plot.seven()",
+    "SELECT id FROM plot.items WHERE product BETWEEN 5 AND 9 AND zone OPERATOR(plot.===) plot.seven() ORDER BY product",
     "SELECT note FROM plot.items WHERE plot.canary('key', product) = 7",
     "SELECT note FROM plot.items WHERE product = 7 AND zone = plot.canary('constant', 3) ORDER BY id",
     "SELECT note FROM plot.items WHERE product = 8 AND zone OPERATOR(plot.===) 3",
