@@ -28,7 +28,6 @@ unsafe extern "C-unwind" {
     fn errcontext_msg(format: *const c_char, ...) -> c_int;
     fn errhidestmt(hide: bool) -> c_int;
     fn errhidecontext(hide: bool) -> c_int;
-    fn errposition(position: c_int) -> c_int;
     fn internalerrposition(position: c_int) -> c_int;
     fn internalerrquery(query: *const c_char) -> c_int;
     fn err_generic_string(field: c_int, value: *const c_char) -> c_int;
@@ -162,9 +161,11 @@ unsafe extern "C-unwind" fn complete(_argument: *mut c_void) {
         }
         errhidestmt(data.hide_stmt);
         errhidecontext(data.hide_ctx);
-        errposition(data.cursorpos);
-        internalerrposition(data.internalpos);
-        if !data.internalquery.is_null() {
+        // A place in a text says nothing without the text, and the client's statement is not the one
+        // that is parsed inside a function. Statements of this library's own, which run in no
+        // function of a user's, say nothing to anybody.
+        if !data.internalquery.is_null() && !data.context.is_null() {
+            internalerrposition(data.internalpos);
             internalerrquery(data.internalquery);
         }
         for (field, value) in [

@@ -1,12 +1,15 @@
 //! The workload and the indexes that are considered for it, as the search sees them.
 
+mod parts;
+
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::analysis::shape::{Command, Condition, Key, TableUse, Test};
+use self::parts::{code_of, has_code, keys_of};
+use super::analysis::shape::{Command, TableUse};
 use super::facts::TableFacts;
-use super::index::{IndexDefinition, IndexKey, KeyExpression, Method};
+use super::index::{IndexDefinition, IndexKey, Method};
 use super::progress::Progress;
 use super::relevance::concerns;
 use super::sample::Samples;
@@ -353,56 +356,8 @@ fn weights(statements: &[Statement], today: &[PlanCost]) -> Vec<f64> {
         .collect()
 }
 
-/// Expressions and a predicate, which may call functions of whoever wrote them.
-fn code_of(definition: &IndexDefinition) -> BTreeSet<&str> {
-    let keys = definition
-        .keys
-        .iter()
-        .filter_map(|key| match &key.expression {
-            KeyExpression::Column(_) => None,
-            KeyExpression::Expression(sql) => Some(sql.as_str()),
-        });
-    keys.chain(definition.predicate.as_deref()).collect()
-}
-
-fn has_code(definition: &IndexDefinition) -> bool {
-    !code_of(definition).is_empty()
-}
-
 fn names_of(table: &TableFacts) -> impl Iterator<Item = String> {
     table.columns.iter().map(|column| column.name.clone())
-}
-
-/// The keys that could make a B-tree wider for this use of a table.
-fn keys_of(table_use: &TableUse) -> Vec<IndexKey> {
-    let tested = table_use
-        .every_condition()
-        .filter(|condition| btree_answers(condition))
-        .filter_map(|condition| condition.key.as_ref())
-        .map(Key::in_index);
-    let ordered = table_use.order.iter().map(|sort| IndexKey {
-        descending: sort.descending,
-        nulls_first: Some(sort.nulls_first),
-        ..sort.key.in_index()
-    });
-    tested
-        .chain(ordered)
-        .chain(table_use.groups.iter().map(Key::in_index))
-        .collect()
-}
-
-fn btree_answers(condition: &Condition) -> bool {
-    matches!(
-        condition.test,
-        Test::Equal
-            | Test::AnyOf
-            | Test::IsNull
-            | Test::Below
-            | Test::Above
-            | Test::Prefix {
-                needs_pattern_class: false
-            }
-    )
 }
 
 impl<W: WhatIf> Costs for World<'_, W> {
