@@ -6,6 +6,7 @@
 //! `writer` use both ledgers, `passer` has nothing to do with any of them.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::Client;
@@ -52,12 +53,10 @@ pub const SHOP: &str = "
     GRANT USAGE ON SCHEMA shop, den, trap, yard TO PUBLIC;
     GRANT CREATE ON SCHEMA shop, den TO stranger;
     GRANT CREATE ON SCHEMA den, trap TO accomplice;
-    CREATE SCHEMA passing AUTHORIZATION passer;
-    GRANT owner TO member;
-    GRANT accomplice TO stranger, owner;";
+    CREATE SCHEMA passing AUTHORIZATION passer;";
 
 pub struct Arena {
-    pub cluster: Cluster,
+    pub cluster: Arc<Cluster>,
     pub database: String,
     log: RefCell<ServerLog>,
     lines: RefCell<Vec<String>>,
@@ -104,18 +103,31 @@ impl Arena {
             .iter()
             .fold(options, |options, (name, value)| options.set(name, value))
             .start();
-        let database = cluster.database();
-        let mut superuser = cluster.connect(&database);
-        superuser.run("CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hypopg");
+        let mut superuser = cluster.connect("postgres");
         for role in ROLES {
             superuser.run(&format!("CREATE ROLE {role} LOGIN"));
         }
+        superuser.run("GRANT owner TO member; GRANT accomplice TO stranger, owner");
+        Self::on(Arc::new(cluster))
+    }
+
+    /// Another one in a database of its own, on the same server.
+    pub fn beside(&self) -> Self {
+        Self::on(Arc::clone(&self.cluster))
+    }
+
+    fn on(cluster: Arc<Cluster>) -> Self {
+        let database = cluster.database();
+        let mut superuser = cluster.connect(&database);
+        superuser.run("CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hypopg");
         superuser.run(SHOP);
-        let log = RefCell::new(ServerLog::of(cluster.log_file()));
+        let mut log = ServerLog::of(cluster.log_file());
+        // What was said before was said of another one.
+        log.new_lines();
         let arena = Self {
             cluster,
             database,
-            log,
+            log: RefCell::new(log),
             lines: RefCell::default(),
             rights: RefCell::default(),
         };
