@@ -316,7 +316,7 @@ fn attack_11_a_function_that_never_ends() {
             &mut owner,
             &format!(
                 "CREATE OR REPLACE FUNCTION den.stock_on(as_of date) RETURNS {result} LANGUAGE plpgsql STABLE PARALLEL SAFE AS
-                 $$ BEGIN PERFORM 1 FROM ({body}) s; RETURN QUERY SELECT {columns}; END $$"
+                 $$ BEGIN PERFORM * FROM ({body}) s; RETURN QUERY SELECT {columns}; END $$"
             ),
         );
         println!("{body}: {told:?}");
