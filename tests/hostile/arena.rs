@@ -152,6 +152,21 @@ impl Arena {
         ));
     }
 
+    /// The den's ledger with a partition for each of some products, and one for the rest.
+    pub fn open_partitioned_ledger(&self) {
+        let mut owner = self.as_role("owner");
+        owner.run(&ledger("den").replace(
+            "note text);",
+            "note text) PARTITION BY LIST (product_id);
+             CREATE TABLE den.rest PARTITION OF den.moves FOR VALUES IN (0);
+             CREATE TABLE den.part_1 PARTITION OF den.moves FOR VALUES IN (1);
+             CREATE TABLE den.part_2 PARTITION OF den.moves FOR VALUES IN (2);
+             CREATE TABLE den.part_3 PARTITION OF den.moves FOR VALUES IN (3);
+             CREATE TABLE den.part_4 PARTITION OF den.moves FOR VALUES IN (4);",
+        ));
+        owner.run("SELECT inventory_perf.attach_ledger('den.moves')");
+    }
+
     pub fn as_role(&self, role: &str) -> Client {
         self.session(role, "trusting nobody")
     }
