@@ -350,7 +350,7 @@ fn judge_at_rest(arena: &Arena, round: &Round<'_>, when: &str) {
 #[test]
 fn a_random_run() {
     let seed = number("INVENTORY_PERF_SEED", 20_240_229);
-    let seconds = number("INVENTORY_PERF_HOSTILE_SECONDS", 75);
+    let seconds = number("INVENTORY_PERF_HOSTILE_SECONDS", 60);
     let began = Instant::now();
     let mut failed = Vec::new();
     for turn in 0.. {
