@@ -6,6 +6,7 @@
 //! `writer` use both ledgers, `passer` has nothing to do with any of them.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::Client;
@@ -52,12 +53,10 @@ pub const SHOP: &str = "
     GRANT USAGE ON SCHEMA shop, den, trap, yard TO PUBLIC;
     GRANT CREATE ON SCHEMA shop, den TO stranger;
     GRANT CREATE ON SCHEMA den, trap TO accomplice;
-    CREATE SCHEMA passing AUTHORIZATION passer;
-    GRANT owner TO member;
-    GRANT accomplice TO stranger, owner;";
+    CREATE SCHEMA passing AUTHORIZATION passer;";
 
 pub struct Arena {
-    pub cluster: Cluster,
+    pub cluster: Arc<Cluster>,
     pub database: String,
     log: RefCell<ServerLog>,
     lines: RefCell<Vec<String>>,
@@ -104,18 +103,31 @@ impl Arena {
             .iter()
             .fold(options, |options, (name, value)| options.set(name, value))
             .start();
-        let database = cluster.database();
-        let mut superuser = cluster.connect(&database);
-        superuser.run("CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hypopg");
+        let mut superuser = cluster.connect("postgres");
         for role in ROLES {
             superuser.run(&format!("CREATE ROLE {role} LOGIN"));
         }
+        superuser.run("GRANT owner TO member; GRANT accomplice TO stranger, owner");
+        Self::on(Arc::new(cluster))
+    }
+
+    /// Another one in a database of its own, on the same server.
+    pub fn beside(&self) -> Self {
+        Self::on(Arc::clone(&self.cluster))
+    }
+
+    fn on(cluster: Arc<Cluster>) -> Self {
+        let database = cluster.database();
+        let mut superuser = cluster.connect(&database);
+        superuser.run("CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hypopg");
         superuser.run(SHOP);
-        let log = RefCell::new(ServerLog::of(cluster.log_file()));
+        let mut log = ServerLog::of(cluster.log_file());
+        // What was said before was said of another one.
+        log.new_lines();
         let arena = Self {
             cluster,
             database,
-            log,
+            log: RefCell::new(log),
             lines: RefCell::default(),
             rights: RefCell::default(),
         };
@@ -138,6 +150,21 @@ impl Arena {
             "SELECT inventory_perf.populate_daily_stock_snapshots('{schema}.moves');
              INSERT INTO {schema}.moves VALUES (2, 1, 3, '2024-02-10', 'late'), (3, 1, 4, '2024-03-01', '')"
         ));
+    }
+
+    /// The den's ledger with a partition for each of some products, and one for the rest.
+    pub fn open_partitioned_ledger(&self) {
+        let mut owner = self.as_role("owner");
+        owner.run(&ledger("den").replace(
+            "note text);",
+            "note text) PARTITION BY LIST (product_id);
+             CREATE TABLE den.rest PARTITION OF den.moves FOR VALUES IN (0);
+             CREATE TABLE den.part_1 PARTITION OF den.moves FOR VALUES IN (1);
+             CREATE TABLE den.part_2 PARTITION OF den.moves FOR VALUES IN (2);
+             CREATE TABLE den.part_3 PARTITION OF den.moves FOR VALUES IN (3);
+             CREATE TABLE den.part_4 PARTITION OF den.moves FOR VALUES IN (4);",
+        ));
+        owner.run("SELECT inventory_perf.attach_ledger('den.moves')");
     }
 
     pub fn as_role(&self, role: &str) -> Client {

@@ -4,12 +4,15 @@ use std::fs;
 use std::path::PathBuf;
 
 /// The server is gone, or was near it.
-const CRASHES: [&str; 5] = [
+const CRASHES: [&str; 7] = [
     "was terminated by signal",
     "was terminated by exception",
     "PANIC: ",
     "TRAP: ",
     "terminating any other active server processes",
+    // With a server that checks itself: memory written beyond its end, and what valgrind says.
+    "detected write past chunk end",
+    "VALGRIND",
 ];
 
 /// Rust has panicked, and pgrx has made an error of it.

@@ -79,6 +79,9 @@ fn with_mapping(what: &str, shape: impl Fn(&[(String, String)], &str) -> String)
     arena.judge(what);
 }
 
+/// Makes a query of the view's columns and of the query that it has today.
+type Shape = fn(&[(String, String)], &str) -> String;
+
 /// The columns of the mapping view, with their types.
 fn columns(owner: &mut postgres::Client) -> Vec<(String, String)> {
     owner
@@ -165,7 +168,7 @@ fn attack_01_a_mapping_view_over_another_table() {
 
 #[test]
 fn attack_01_a_mapping_view_of_other_kinds() {
-    let shapes: [(&str, fn(&[(String, String)], &str) -> String); 8] = [
+    let shapes: [(&str, Shape); 8] = [
         ("values", |columns, _| {
             format!("SELECT {} FROM (VALUES (1), (2)) v", nulls(columns))
         }),

@@ -7,7 +7,10 @@ use postgres::Client;
 
 /// A partitioned ledger in the den, with one partition and a table that may become one.
 fn partitioned() -> Arena {
-    let arena = Arena::open();
+    with_partitions(Arena::open())
+}
+
+fn with_partitions(arena: Arena) -> Arena {
     arena.as_role("owner").run(
         "CREATE TABLE den.moves (product_id int, location_id int, quantity bigint, moved_at date, note text)
              PARTITION BY LIST (location_id);
@@ -35,8 +38,9 @@ fn verdict_inside(client: &mut Client, ledger: &Ledger) -> Verdict {
 #[test]
 fn attack_15_detach_in_an_older_snapshot() {
     let mut failed = Vec::new();
+    let server = Arena::open();
     for isolation in ["REPEATABLE READ", "SERIALIZABLE", "READ COMMITTED"] {
-        let arena = partitioned();
+        let arena = with_partitions(server.beside());
         let mut old = arena.as_role("owner");
         old.run(&format!(
             "BEGIN ISOLATION LEVEL {isolation}; SELECT count(*) FROM den.one"
@@ -98,6 +102,7 @@ fn attack_15_attach_in_an_older_snapshot() {
 #[test]
 fn attack_16_parts_that_come_inside_of_other_commands() {
     let mut failed = Vec::new();
+    let server = Arena::open();
     for command in [
         "SET ROLE owner; CREATE SCHEMA AUTHORIZATION owner CREATE TABLE owner.part PARTITION OF den.moves FOR VALUES IN (5)",
         "CREATE SCHEMA y AUTHORIZATION owner CREATE TABLE y.part PARTITION OF den.moves FOR VALUES IN (5)",
@@ -108,7 +113,7 @@ fn attack_16_parts_that_come_inside_of_other_commands() {
         "SET ROLE owner; ALTER TABLE den.one SET SCHEMA den",
         "CREATE SCHEMA z AUTHORIZATION owner; ALTER TABLE den.one SET SCHEMA z; DROP SCHEMA z CASCADE",
     ] {
-        let arena = partitioned();
+        let arena = with_partitions(server.beside());
         arena.as_role("postgres").run(&format!(
             "GRANT CREATE ON DATABASE {} TO owner",
             arena.database
@@ -214,6 +219,7 @@ fn attack_17_a_detach_that_was_cancelled() {
 #[test]
 fn attack_18_a_transaction_that_attaches_for_its_old_snapshot() {
     let mut failed = Vec::new();
+    let server = Arena::open();
     for call in [
         "SELECT inventory_perf.attach_ledger('den.moves')",
         "SELECT inventory_perf.rebuild_ledger('den.moves')",
@@ -221,7 +227,7 @@ fn attack_18_a_transaction_that_attaches_for_its_old_snapshot() {
         "SELECT inventory_perf.populate_daily_stock_snapshots('den.moves')",
         "SELECT inventory_perf.detach_ledger('den.moves', true); SELECT inventory_perf.attach_ledger('den.moves')",
     ] {
-        let arena = Arena::open();
+        let arena = server.beside();
         let mut owner = arena.as_role("owner");
         owner.run(
             "CREATE TABLE den.moves (product_id int, location_id int, quantity bigint, moved_at date, note text);

@@ -45,7 +45,7 @@ const TYPES: [&str; 6] = [
 
 /// The owner of the den. It tells no lie in its own words: it neither writes to the storage by hand,
 /// nor lets its views answer something else.
-pub const OWNER: [&str; 83] = [
+pub const OWNER: [&str; 99] = [
     // capture
     "ALTER TRIGGER \"{trigger}\" ON den.moves RENAME TO \"renamed_{n}\"",
     "DROP TRIGGER IF EXISTS \"{trigger}\" ON den.moves",
@@ -133,6 +133,24 @@ pub const OWNER: [&str; 83] = [
     "SET ROLE accomplice; ALTER TABLE den.moves OWNER TO owner; RESET ROLE",
     "BEGIN; LOCK TABLE den.{table}; SELECT pg_sleep(0.5); COMMIT",
     "BEGIN; ALTER TABLE den.moves ADD z int; SELECT pg_sleep(0.3); ROLLBACK",
+    // its partitions, where it has some
+    "CREATE TABLE den.part_{n} PARTITION OF den.moves FOR VALUES IN ({n})",
+    "CREATE TABLE den.part_{n} (LIKE den.moves)",
+    "ALTER TABLE den.moves ATTACH PARTITION den.part_{n} FOR VALUES IN ({n})",
+    "ALTER TABLE den.moves DETACH PARTITION den.part_{n}",
+    "SET statement_timeout = '300ms'; ALTER TABLE den.moves DETACH PARTITION den.part_{n} CONCURRENTLY",
+    "ALTER TABLE den.moves DETACH PARTITION den.part_{n} FINALIZE",
+    "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM shop.moves; SELECT pg_sleep(0.3); ALTER TABLE den.moves DETACH PARTITION den.part_{n}; COMMIT",
+    "INSERT INTO den.part_{n} VALUES ({n}, 1, 5, '2024-02-0{n}', 'directly')",
+    "CREATE SCHEMA den_{n} CREATE TABLE part PARTITION OF den.moves FOR VALUES IN ({n})",
+    "DROP SCHEMA den_{n} CASCADE",
+    // and what others may think of
+    "ALTER EXTENSION inventory_perf SET SCHEMA den",
+    "ALTER EXTENSION inventory_perf DROP FUNCTION inventory_perf.capture_moves()",
+    "COMMENT ON TABLE den.{table} IS 'mine'; COMMENT ON VIEW den.{view} IS NULL",
+    "SECURITY LABEL ON TABLE den.{table} IS 'none'",
+    "CREATE PUBLICATION all_of_it_{n} FOR TABLE den.moves, den.{table}",
+    "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM den.moves; SELECT pg_sleep(0.2); SELECT inventory_perf.rebuild_ledger('den.moves'); COMMIT",
 ];
 
 /// What makes the ledger good again, so that there is something to spoil.
