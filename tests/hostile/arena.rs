@@ -135,7 +135,7 @@ impl Arena {
             arena.as_role(role).run(&canary::functions(schema, role));
         }
         arena.open_ledger("shop", "keeper");
-        arena.rights.replace(arena.present_rights());
+        arena.remember_rights();
         arena
     }
 
@@ -245,6 +245,11 @@ impl Arena {
     }
 
     /// Forgets what the log has said until now.
+    /// What everybody may is as it should be now.
+    pub fn remember_rights(&self) {
+        self.rights.replace(self.present_rights());
+    }
+
     pub fn forget_log(&self) {
         self.read_log();
         self.lines.borrow_mut().clear();
