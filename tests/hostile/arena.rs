@@ -42,8 +42,12 @@ pub const PENDING: &str = "stock_pending";
 pub const MAPPING_VIEW: &str = "stock_mapped_moves";
 pub const CAPTURE: &str = "00_inventory_perf_insert";
 
-/// How long anybody may wait for somebody else's table.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anybody may wait for somebody else's table; more under valgrind.
+pub fn patience() -> Duration {
+    let seconds = std::env::var("INVENTORY_PERF_HOSTILE_PATIENCE").ok();
+    let seconds = seconds.map(|text| text.parse().expect("a number of seconds"));
+    Duration::from_secs(seconds.unwrap_or(20))
+}
 
 pub const SHOP: &str = "
     CREATE SCHEMA shop AUTHORIZATION keeper;
@@ -73,7 +77,10 @@ impl Shared {
         let mut config = self.config.clone();
         config.user(role).application_name(name);
         let mut client = config.connect(postgres::NoTls)?;
-        client.batch_execute(&format!("SET statement_timeout = {}", PATIENCE.as_millis()))?;
+        client.batch_execute(&format!(
+            "SET statement_timeout = {}",
+            patience().as_millis()
+        ))?;
         Ok(client)
     }
 }
@@ -185,7 +192,7 @@ impl Arena {
             .connect(postgres::NoTls)
             .unwrap_or_else(|error| panic!("cannot connect as {role}: {error:?}"));
         // Who waits for longer waits for somebody else's table.
-        let limit = PATIENCE.as_millis();
+        let limit = patience().as_millis();
         client.run(&format!("SET statement_timeout = {limit}"));
         client
     }

@@ -17,7 +17,7 @@ use postgres::Client;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::arena::{Arena, PATIENCE, Shared};
+use crate::arena::{Arena, Shared, patience};
 use crate::canary::{AT_OWN_RISK, MAINTENANCE};
 use crate::common::Ask;
 use crate::exact::Ledger;
@@ -327,7 +327,7 @@ fn judge_at_rest(arena: &Arena, round: &Round<'_>, when: &str) {
     while arena.connect_again("postgres", "judge").ask::<i64>(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name IN ('hostile', 'maintenance')",
     ) > 0
-        && waited.elapsed() < PATIENCE
+        && waited.elapsed() < patience()
     {
         thread::sleep(Duration::from_millis(50));
     }

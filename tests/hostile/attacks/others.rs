@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::arena::{Arena, PATIENCE, PENDING, STORAGE, shown};
+use crate::arena::{Arena, PENDING, STORAGE, patience, shown};
 use crate::common::Ask;
 use crate::exact::Ledger;
 use postgres::Client;
@@ -75,7 +75,7 @@ fn attack_10_a_ledger_in_a_temporary_schema() {
             "SELECT count(*) FROM pg_stat_activity WHERE pid = {backend}"
         )) > 0
         {
-            assert!(gone.elapsed() < PATIENCE, "the guest stays");
+            assert!(gone.elapsed() < patience(), "the guest stays");
             std::thread::sleep(Duration::from_millis(20));
         }
         troubles.extend(others_troubles(
@@ -143,7 +143,7 @@ fn attack_11_an_idle_transaction() {
         println!("{open}: {:?}", arena.attempt(&mut owner, open));
         let began = Instant::now();
         let mut troubles = arena.victims_troubles();
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > patience() {
             troubles.push(format!("everybody waited: {:?}", began.elapsed()));
         }
         troubles.extend(arena.troubles());
@@ -212,7 +212,7 @@ fn attack_11_a_lock_on_pending_changes() {
     let arena = Arena::with(&[("inventory_perf.fold_interval", "'1s'")]);
     arena.open_ledger("den", "owner");
     let mut keeper = arena.as_role("keeper");
-    waits_until("the worker folds", PATIENCE, || pending(&mut keeper) == 0);
+    waits_until("the worker folds", patience(), || pending(&mut keeper) == 0);
     let mut owner = arena.as_role("owner");
     owner.run(&format!("BEGIN; LOCK TABLE den.{PENDING}"));
     // It comes to the locked one now.
@@ -220,7 +220,7 @@ fn attack_11_a_lock_on_pending_changes() {
     keeper.run("INSERT INTO shop.moves VALUES (1, 1, 1, '2024-03-01', '')");
     waits_until(
         "the victim's ledger is folded by the worker",
-        PATIENCE,
+        patience(),
         || pending(&mut keeper) == 0,
     );
     assert_eq!(arena.victims_troubles(), Vec::<String>::new());
@@ -301,7 +301,7 @@ fn attack_11_a_function_that_never_ends() {
             )
             .expect("the victim writes");
         assert!(
-            is_notified(&mut listener, "shop.moves", PATIENCE),
+            is_notified(&mut listener, "shop.moves", patience()),
             "no event without an attack either"
         );
         let columns: String = owner.ask(
@@ -328,14 +328,14 @@ fn attack_11_a_function_that_never_ends() {
                  INSERT INTO shop.moves VALUES (2, 1, 11, '2024-02-03', '')",
             )
             .expect("the victim writes");
-        if !is_notified(&mut listener, "shop.moves", PATIENCE * 2) {
+        if !is_notified(&mut listener, "shop.moves", patience() * 2) {
             troubles.push(format!(
                 "{body}: the event of the victim's ledger never came"
             ));
         }
         let delivered = Instant::now();
         while outbox(&arena) > 0 {
-            if delivered.elapsed() > PATIENCE * 2 {
+            if delivered.elapsed() > patience() * 2 {
                 troubles.push(format!("{body}: nothing is delivered any more"));
                 break;
             }
