@@ -384,7 +384,7 @@ fn attack_12_many_ledgers() {
 
 /// Stores the entry that others are to leave alone. The first one may come before there is an epoch.
 fn store(client: &mut Client) {
-    waits_until("the cache stores", PATIENCE, || {
+    waits_until("the cache stores", patience(), || {
         client.ask("SELECT inventory_perf.cache_set('kept', '1', '1 hour', '{tag}')")
     });
 }
