@@ -36,7 +36,9 @@ const PLANTED: &[&str] = &[
     "SELECT inventory_perf.attach_ledger('plot.moves', dimensions => '{code,grade}')",
     "SELECT inventory_perf.invalidate_on_change('plot.moves', ARRAY['k:{code}:{grade}'], ARRAY['t:{product_id}'])",
     "CREATE FUNCTION plot.counted(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
-         $$ BEGIN PERFORM plot.canary('mapping'); RETURN $1; END $$",
+         $$ BEGIN PERFORM plot.canary('mapping' || left($1::text, 0)); RETURN $1; END $$",
+    "CREATE TABLE plot.weighed (product_id integer, quantity integer, moved_at date)",
+    "INSERT INTO plot.weighed VALUES (1, 5, '2024-01-01')",
     "CREATE TABLE plot.items AS SELECT n AS id, n % 500 AS product, n % 11 AS zone, repeat('x', 60) AS note
          FROM generate_series(1, 20000) n",
     "CREATE INDEX items_planted ON plot.items ((id + plot.canary('index expression', 0)))",
@@ -93,8 +95,12 @@ const PATHS: &[(&str, &[&str])] = &[
         ],
     ),
     ("assert_exact", &["SELECT inventory_perf.assert_exact()"]),
-    // Tried at the end, with what it undoes.
-    ("attach_ledger", &[]),
+    (
+        "attach_ledger",
+        &[
+            "SELECT inventory_perf.attach_ledger('plot.weighed', prefix => 'w_', quantity => 'plot.counted(quantity)')",
+        ],
+    ),
     (
         "backfill_ledger",
         &["SELECT inventory_perf.backfill_ledger('plot.moves')"],
@@ -122,8 +128,16 @@ const PATHS: &[(&str, &[&str])] = &[
     ("cache_warm", &[]),
     // Runs what its caller wrote, as the caller.
     ("cached_query", &[]),
-    // Run by whoever writes, as constraints and defaults of the table are.
-    ("capture_moves", &[]),
+    (
+        "capture_moves",
+        &[
+            "INSERT INTO plot.weighed VALUES (1, 5, '2024-01-01')",
+            "INSERT INTO plot.weighed SELECT n, 5, '2024-01-01' FROM generate_series(1, 100) n",
+            "UPDATE plot.weighed SET quantity = 6",
+            "DELETE FROM plot.weighed WHERE product_id > 50",
+            "TRUNCATE plot.weighed",
+        ],
+    ),
     ("check_day", &[]),
     (
         "check_ledger",
@@ -136,7 +150,10 @@ const PATHS: &[(&str, &[&str])] = &[
         "deliver_invalidations",
         &["SELECT inventory_perf.deliver_invalidations()"],
     ),
-    ("detach_ledger", &[]),
+    (
+        "detach_ledger",
+        &["SELECT inventory_perf.detach_ledger('plot.weighed', drop_data => true)"],
+    ),
     (
         "evaluate_indexes",
         &[
@@ -146,6 +163,10 @@ const PATHS: &[(&str, &[&str])] = &[
         ],
     ),
     ("expect_moved_rows", &[]),
+    (
+        "follow_commands",
+        &["SELECT inventory_perf.follow_commands(ARRAY['plot.moves'::regclass])"],
+    ),
     ("history_length", &[]),
     ("invalidate_cache", &[]),
     ("invalidate_keys", &[]),
@@ -161,9 +182,11 @@ const PATHS: &[(&str, &[&str])] = &[
         "ledger_workload",
         &["SELECT inventory_perf.ledger_workload('plot.moves')"],
     ),
-    ("note_parts", &["SELECT inventory_perf.note_parts()"]),
     ("note_rewrite", &[]),
-    ("on_create_trigger", &[]),
+    (
+        "on_alter_table_start",
+        &["ALTER TABLE plot.items ADD more integer"],
+    ),
     (
         "on_ddl_command_end",
         &["CREATE TABLE plot.by_superuser (id integer)"],
@@ -238,7 +261,6 @@ const PATHS: &[(&str, &[&str])] = &[
         &["SELECT inventory_perf.stop_invalidating('plot.moves')"],
     ),
     ("sync_invalidation", &[]),
-    ("sync_members", &["SELECT inventory_perf.sync_members()"]),
     ("total", &[]),
     ("unregister_cached_query", &[]),
     ("unschedule_jobs", &[]),
@@ -258,9 +280,11 @@ const PATHS: &[(&str, &[&str])] = &[
 ];
 
 /// Paths on which planted code must be seen to run, or the test shows nothing.
-const REACHED: [&str; 7] = [
+const REACHED: [&str; 9] = [
     "advise_indexes",
     "alert_low_stock",
+    "attach_ledger",
+    "capture_moves",
     "evaluate_indexes",
     "stock_history",
     "stock_on",
