@@ -114,7 +114,9 @@ impl Arena {
         for role in ROLES {
             superuser.run(&format!("CREATE ROLE {role} LOGIN"));
         }
-        superuser.run("GRANT owner TO member; GRANT accomplice TO stranger, owner");
+        for (role, member) in canary::GRANTED {
+            superuser.run(&format!("GRANT {role} TO {member}"));
+        }
         Self::on(Arc::new(cluster))
     }
 

@@ -14,6 +14,14 @@ pub const MAINTENANCE: &str = "maintenance";
 /// Those who use what hostile roles own.
 const USERS: [&str; 2] = ["reader", "writer"];
 
+/// Roles, and those that have been granted them: what one of these plants on its table
+/// runs as the other once the table is given to it, as PostgreSQL has it.
+pub const GRANTED: [(&str, &str); 3] = [
+    ("owner", "member"),
+    ("accomplice", "stranger"),
+    ("accomplice", "owner"),
+];
+
 /// Makes `schema.canary(text)` and functions that call it in the ways that code can be planted.
 pub fn functions(schema: &str, role: &str) -> String {
     let canary = format!(
@@ -76,7 +84,8 @@ fn has_strayed(line: &str) -> bool {
         return false;
     };
     let is_own_choice = before.contains(AT_OWN_RISK) && runner != "postgres"
-        || before.contains(MAINTENANCE) && USERS.contains(&runner);
+        || before.contains(MAINTENANCE) && USERS.contains(&runner)
+        || GRANTED.contains(&(runner, role));
     runner != role && !is_own_choice
 }
 
