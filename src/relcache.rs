@@ -41,7 +41,7 @@ impl Entry {
     pub fn of(relation: pg_sys::Oid) -> Option<Self> {
         // SAFETY: returns null for what does not exist.
         let entry = unsafe { pg_sys::RelationIdGetRelation(relation) };
-        (!entry.is_null()).then_some(Self(entry))
+        (!entry.is_null()).then(|| Self(entry))
     }
 
     fn class(&self) -> &pg_sys::FormData_pg_class {

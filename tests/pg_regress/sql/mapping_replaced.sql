@@ -66,5 +66,19 @@ INSERT INTO movements (product, amount, moved_at, status) VALUES (1, 100, '2024-
 SELECT quantity_on_hand FROM stock_levels;
 SELECT expressions FROM inventory_perf.ledger;
 SELECT * FROM inventory_perf.verify_ledger('movements');
--- A table, not a view.
+SELECT count(*) FROM inventory_perf.detach_ledger('movements', drop_data => true);
+
+-- Gone without a word to anybody: an error, whoever looks for it.
+SELECT count(*) > 0 AS attached FROM inventory_perf.attach_ledger('movements', product => 'product', quantity => 'amount', moved_at => 'moved_at', filter => 'status = ''done''');
+UPDATE inventory_perf.ledger SET mapped_moves = 1;
+\c
+\set VERBOSITY terse
+SELECT * FROM stock_levels;
+INSERT INTO movements (product, amount, moved_at, status) VALUES (1, 100, '2024-01-02', 'done');
+SELECT * FROM inventory_perf.populate_daily_stock_snapshots('movements');
+SELECT count(*) FROM inventory_perf.populate_daily_stock_snapshots();
+SELECT state, last_error FROM inventory_perf.ledgers;
+ALTER TABLE movements ADD other int;
+INSERT INTO movements (product, amount, moved_at, status) VALUES (1, 100, '2024-01-02', 'done');
+SELECT inventory_perf.rebuild_ledger('movements');
 SELECT count(*) FROM inventory_perf.detach_ledger('movements', drop_data => true);
