@@ -5,7 +5,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::time::{Duration, Instant};
 
-use super::{audit, fold};
+use super::{audit, fold, guard};
 use crate::attempt::{Limits, attempt};
 use crate::error::{Failure, OrRaise, required};
 use crate::ledger::registry::{self, Ledger};
@@ -84,6 +84,10 @@ pub fn fold_pending(ledger: pg_sys::Oid) -> Result<Option<Pending>, Failure> {
     };
     if ledger.state == registry::State::AwaitingBackfill {
         return Ok(None);
+    }
+    // Before a query meets what an owner may have put on the storage.
+    if let Err(damage) = ledger.identity().check() {
+        return Err(guard::damaged(&ledger.name, &damage));
     }
     security::with_safe_path(|| {
         let query = ledger
