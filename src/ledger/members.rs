@@ -18,7 +18,7 @@ use crate::security;
 
 /// The registered ledger that a table belongs to.
 pub fn ledger_of(member: pg_sys::Oid) -> Result<Option<Ledger>, Failure> {
-    match registered_with("members::oid[]", member)? {
+    match registered_with(member)? {
         Some(ledger) => registry::find(ledger),
         None if is_registered_by_now(member)? => Err(Failure::new(
             PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
@@ -61,12 +61,15 @@ pub fn oids_now(query: &str) -> Result<Vec<pg_sys::Oid>, Failure> {
     Ok(found)
 }
 
-/// The ledger of which one of the registered `relations` is this one.
-fn registered_with(relations: &str, relation: pg_sys::Oid) -> Result<Option<pg_sys::Oid>, Failure> {
-    let query =
-        format!("SELECT ledger::oid FROM inventory_perf.ledger WHERE $1 = ANY ({relations})");
+/// The ledger that counts the rows of a table, as the transaction's snapshot has it.
+fn registered_with(member: pg_sys::Oid) -> Result<Option<pg_sys::Oid>, Failure> {
     let owner = security::extension_owner()?;
-    security::run_as(owner, || first_value(&query, &[relation.into()]))
+    security::run_as(owner, || {
+        first_value(
+            "SELECT ledger::oid FROM inventory_perf.ledger WHERE $1 = ANY (members::oid[])",
+            &[member.into()],
+        )
+    })
 }
 
 /// Whether an inheritance tree, not a partitioned table, hangs below the ledger.
